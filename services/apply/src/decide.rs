@@ -71,7 +71,7 @@ struct Decision {
 }
 
 impl Decision {
-    fn ends(outcome: Outcome, reason: &'static str) -> Self {
+    fn of(outcome: Outcome, reason: &'static str) -> Self {
         Self { outcome, reason, writes: Vec::new(), effects: Vec::new() }
     }
 }
@@ -345,7 +345,7 @@ fn decide(event: &Event, view: &View<'_>) -> Result<Decision, Reject> {
             EntityKind::Inventory => inventory::untracked(event, external, view),
             EntityKind::Order => Ok(sales::order_deleted(event, external, view)),
             EntityKind::Customer => Ok(sales::customer_deleted(event, external, view)),
-            EntityKind::Account => Ok(Decision::ends(Outcome::Unchanged, "an account is never deleted")),
+            EntityKind::Account => Ok(Decision::of(Outcome::Unchanged, "an account is never deleted")),
         },
     }
 }

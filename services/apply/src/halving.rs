@@ -112,7 +112,7 @@ impl Halving {
     }
 
     /// Returns each partition's result.
-    pub fn ended(self) -> BTreeMap<Partition, Result<Committed, Fault>> {
+    pub fn finish(self) -> BTreeMap<Partition, Result<Committed, Fault>> {
         self.progress.0
     }
 }

@@ -38,7 +38,7 @@ impl Worker {
                 }
             }
         }
-        halving.ended()
+        halving.finish()
     }
 
     /// Records that a batch that can't be halved can't be applied. The dead letter is on disk before the commit.

@@ -38,7 +38,7 @@ pub(super) fn notice(event: &Event, notice: &AccountNotice, view: &View<'_>) -> 
         }
     };
     let conflict = Conflict { detail: detail.to_owned(), ..view.conflict(event, kind, subject) };
-    let mut decision = Decision::ends(Outcome::Applied, "");
+    let mut decision = Decision::of(Outcome::Applied, "");
     decision.writes.extend(write);
     decision.writes.push(Write::Conflict(conflict));
     decision
@@ -58,7 +58,7 @@ pub(super) fn instruction(
             contact::adopt(event, &level_key(event, item, location), *side, view)
         }
         Instruction::Baseline(rule) => {
-            let mut together = Decision::ends(Outcome::Applied, "");
+            let mut together = Decision::of(Outcome::Applied, "");
             together.writes.push(Write::Rule(*rule));
             for key in waiting(event, view) {
                 let decision = contact::resolve(event, &key, *rule, view)?;

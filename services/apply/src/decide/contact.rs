@@ -21,7 +21,7 @@ pub(super) fn first(
     mirror: &mut LevelMirror,
     view: &View<'_>,
 ) -> Result<Decision, Reject> {
-    let Some(variant) = mirror.variant.clone() else { return Ok(Decision::ends(Outcome::Unchanged, "")) };
+    let Some(variant) = mirror.variant.clone() else { return Ok(Decision::of(Outcome::Unchanged, "")) };
     let level = view.level(&variant, &key.location);
     let is_witnessed = view
         .level_mirrors(&variant, &key.location)
@@ -31,26 +31,26 @@ pub(super) fn first(
         ContactOutcome::Counted(number) => counted(event, key, mirror, &variant, number, view),
         ContactOutcome::Agreed => {
             let mut decision =
-                Decision::ends(Outcome::Applied, "the first level from here; it is the store's own");
-            decision.writes.push(ended(event, key, view));
+                Decision::of(Outcome::Applied, "the first level from here; it is the store's own");
+            decision.writes.push(conflict_end(event, key, view));
             Ok(decision)
         }
         ContactOutcome::StoreKept => {
             let mut decision =
-                Decision::ends(Outcome::Applied, "the first level from here; the store's own stands");
+                Decision::of(Outcome::Applied, "the first level from here; the store's own stands");
             decision.effects.push(Effect::Linked { variant });
-            decision.writes.push(ended(event, key, view));
+            decision.writes.push(conflict_end(event, key, view));
             Ok(decision)
         }
         ContactOutcome::Asked => {
             let mut decision =
-                Decision::ends(Outcome::Applied, "the first level from here; which one stands is a conflict");
+                Decision::of(Outcome::Applied, "the first level from here; which one stands is a conflict");
             decision.writes.push(asked(event, key, mirror, level, view));
             decision.effects.push(Effect::Linked { variant });
             Ok(decision)
         }
         ContactOutcome::Unproven => {
-            Ok(Decision::ends(Outcome::Applied, "a zero from a platform that never counted the item"))
+            Ok(Decision::of(Outcome::Applied, "a zero from a platform that never counted the item"))
         }
     }
 }
@@ -76,7 +76,7 @@ fn counted(
     let before = view.level(variant, &key.location);
     let delta = number.minus(before.unwrap_or_default()).ok_or_else(out_of_bounds)?;
     let reason = if before.is_none() { MovementReason::FirstCount } else { MovementReason::Counted };
-    let mut decision = Decision::ends(Outcome::Applied, "");
+    let mut decision = Decision::of(Outcome::Applied, "");
     decision.moves(variant.clone(), key.location.clone(), delta, number, reason);
     decision.writes.extend(oversold(event, variant, &key.location, delta, number, view));
     decision.writes.push(conflict_end(event, key, view));
@@ -95,7 +95,7 @@ fn counted(
 }
 
 /// The end of the conflict about a first contact.
-pub(super) fn ended(event: &Event, key: &LevelKey, view: &View<'_>) -> Write {
+pub(super) fn conflict_end(event: &Event, key: &LevelKey, view: &View<'_>) -> Write {
     Write::ConflictEnd(model::ConflictEnd {
         connection: key.connection.clone(),
         ..view.conflict_end(event, ConflictKind::FirstContact, key.subject())
@@ -137,7 +137,7 @@ pub(super) fn resolve(
         BaselineRule::Store => adopt(event, key, Side::Store, view),
         BaselineRule::Platform if known.is_some_and(LevelMirror::is_unproven_zero) => {
             let mut decision = Decision { writes: waiting(Gate::Unproven), ..applied() };
-            decision.writes.push(ended(event, key, view));
+            decision.writes.push(conflict_end(event, key, view));
             Ok(decision)
         }
         BaselineRule::Platform => adopt(event, key, Side::Platform, view),
@@ -153,25 +153,25 @@ pub(super) fn resolve(
 }
 
 fn applied() -> Decision {
-    Decision::ends(Outcome::Applied, "")
+    Decision::of(Outcome::Applied, "")
 }
 
 /// Applies a person's decision to one mirror.
 pub(super) fn adopt(event: &Event, key: &LevelKey, side: Side, view: &View<'_>) -> Result<Decision, Reject> {
     let Some(known) = view.facts.mirrors.levels.get(key) else {
-        return Ok(Decision::ends(Outcome::Unchanged, "the platform never reported the item there"));
+        return Ok(Decision::of(Outcome::Unchanged, "the platform never reported the item there"));
     };
     let mut mirror = known.clone();
     let number = mirror.adopt(side);
     let mut decision = match (&mirror.variant, number) {
         (Some(variant), Some(number)) => counted(event, key, &mirror, variant, number, view)?,
         (Some(variant), None) => {
-            let mut decision = Decision::ends(Outcome::Applied, "the store's level stands");
+            let mut decision = Decision::of(Outcome::Applied, "the store's level stands");
             decision.effects.push(Effect::Linked { variant: variant.clone() });
-            decision.writes.push(ended(event, key, view));
+            decision.writes.push(conflict_end(event, key, view));
             decision
         }
-        (None, _) => Decision::ends(Outcome::Unchanged, "the item isn't linked"),
+        (None, _) => Decision::of(Outcome::Unchanged, "the item isn't linked"),
     };
     decision.writes.push(Write::Mirror(Mirror::Level(key.clone(), mirror)));
     Ok(decision)

@@ -64,22 +64,22 @@ fn at_location(
     }
     let outcome = mirror.observe(&report);
     let mut decision = match outcome {
-        LevelOutcome::Stale => return Ok(Decision::ends(Outcome::Stale, "")),
-        LevelOutcome::Ambiguous => Decision::ends(Outcome::Unchanged, AMBIGUOUS),
-        LevelOutcome::Echo => Decision::ends(Outcome::Echo, ""),
-        LevelOutcome::Contested => Decision::ends(
+        LevelOutcome::Stale => return Ok(Decision::of(Outcome::Stale, "")),
+        LevelOutcome::Ambiguous => Decision::of(Outcome::Unchanged, AMBIGUOUS),
+        LevelOutcome::Echo => Decision::of(Outcome::Echo, ""),
+        LevelOutcome::Contested => Decision::of(
             Outcome::Applied,
             "reported while our own write was under way; the platform is read after it",
         ),
-        LevelOutcome::Unchanged | LevelOutcome::Unlinked(false) => Decision::ends(Outcome::Unchanged, ""),
+        LevelOutcome::Unchanged | LevelOutcome::Unlinked(false) => Decision::of(Outcome::Unchanged, ""),
         LevelOutcome::Forgotten(true) => {
-            Decision::ends(Outcome::Applied, "the platform doesn't count the item here any more")
+            Decision::of(Outcome::Applied, "the platform doesn't count the item here any more")
         }
         LevelOutcome::Forgotten(false) => {
-            Decision::ends(Outcome::Filtered, "the platform doesn't count the item here")
+            Decision::of(Outcome::Filtered, "the platform doesn't count the item here")
         }
         LevelOutcome::Unlinked(true) => {
-            Decision::ends(Outcome::Applied, "the item isn't linked to a product yet")
+            Decision::of(Outcome::Applied, "the item isn't linked to a product yet")
         }
         LevelOutcome::FirstContact => contact::first(event, &key, &mut mirror, view)?,
         LevelOutcome::Moved(by) => moved(event, &key, &mirror, by, view)?,
@@ -111,7 +111,7 @@ fn moved(
     by: Quantity,
     view: &View<'_>,
 ) -> Result<Decision, Reject> {
-    let Some(variant) = &mirror.variant else { return Ok(Decision::ends(Outcome::Unchanged, "")) };
+    let Some(variant) = &mirror.variant else { return Ok(Decision::of(Outcome::Unchanged, "")) };
     let level = view.level(variant, &key.location);
     let (delta, level, reason) = if let Some(level) = level {
         (by, level.plus(by).ok_or_else(out_of_bounds)?, MovementReason::Reported)
@@ -119,7 +119,7 @@ fn moved(
         let number = mirror.baseline.known().copied().unwrap_or_default();
         (number, number, MovementReason::FirstCount)
     };
-    let mut decision = Decision::ends(Outcome::Applied, "");
+    let mut decision = Decision::of(Outcome::Applied, "");
     decision.moves(variant.clone(), key.location.clone(), delta, level, reason);
     decision.writes.extend(oversold(event, variant, &key.location, delta, level, view));
     Ok(decision)
@@ -179,7 +179,7 @@ fn everywhere_but(
     available: Option<Quantity>,
     view: &View<'_>,
 ) -> Result<Decision, Reject> {
-    let mut together = Decision::ends(Outcome::Unchanged, "");
+    let mut together = Decision::of(Outcome::Unchanged, "");
     for key in view.levels_of(&event.origin.connection, item) {
         let is_known = view.facts.mirrors.levels.get(&key).is_some_and(|it| it.baseline.known().is_some());
         if !is_known || named.contains(&key.location) {

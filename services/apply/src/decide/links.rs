@@ -214,7 +214,7 @@ impl<'a> Links<'a> {
                 if let Some(known) = self.view.facts.mirrors.levels.get(&key) {
                     let mut mirror: LevelMirror = known.clone();
                     mirror.link(None);
-                    self.writes.push(contact::ended(self.event, &key, self.view));
+                    self.writes.push(contact::conflict_end(self.event, &key, self.view));
                     self.writes.push(Write::Mirror(Mirror::Level(key, mirror)));
                 }
             }
@@ -275,7 +275,7 @@ pub(super) fn by_hand(
     view: &View<'_>,
 ) -> Result<Decision, Reject> {
     if view.facts.variants.get(to).is_none_or(|row| row.store != event.origin.store) {
-        return Ok(Decision::ends(Outcome::Unchanged, "the store has no such variant"));
+        return Ok(Decision::of(Outcome::Unchanged, "the store has no such variant"));
     }
     let mut links = Links::new(event, view);
     let before = view.variant_link(event, external).filter(|before| before != to);
@@ -307,11 +307,11 @@ pub(super) fn undone_by_hand(
     view: &View<'_>,
 ) -> Result<Decision, Reject> {
     let Some(linked) = view.variant_link(event, external) else {
-        return Ok(Decision::ends(Outcome::Unchanged, "the variant isn't linked"));
+        return Ok(Decision::of(Outcome::Unchanged, "the variant isn't linked"));
     };
     let own = VariantId::derive(&event.origin.connection, external);
     if own == linked {
-        return Ok(Decision::ends(Outcome::Unchanged, "the variant is linked to no other one"));
+        return Ok(Decision::of(Outcome::Unchanged, "the variant is linked to no other one"));
     }
     let mut links = Links::new(event, view);
     if let Some(row) = view.facts.variants.get(&linked) {

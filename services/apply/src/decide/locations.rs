@@ -16,9 +16,9 @@ pub(super) fn unlinked(event: &Event, external: Option<&ExternalId>, view: &View
         external.is_some_and(|external| connection.ignored_locations.contains(external))
     });
     if ignored {
-        return Decision::ends(Outcome::Filtered, "the connection ignores the location");
+        return Decision::of(Outcome::Filtered, "the connection ignores the location");
     }
-    let mut decision = Decision::ends(Outcome::Filtered, "the location isn't linked to one of the store's");
+    let mut decision = Decision::of(Outcome::Filtered, "the location isn't linked to one of the store's");
     decision.writes.push(Write::Conflict(Conflict {
         detail: "levels are reported there; link it to a location of the store, or ignore it".to_owned(),
         ..view.conflict(event, ConflictKind::UnlinkedLocation, subject(external))
@@ -60,17 +60,17 @@ pub(super) fn link(event: &Event, external: &ExternalId, to: &LocationId, view: 
         Some(_) | None => None,
     };
     if let Some(refusal) = refusal {
-        return Decision::ends(Outcome::Unchanged, refusal);
+        return Decision::of(Outcome::Unchanged, refusal);
     }
     let end = view.conflict_end(event, ConflictKind::UnlinkedLocation, subject(Some(external)));
     if view.location_link(event, external).is_some() {
         let writes = vec![Write::ConflictEnd(end)];
         return Decision {
             writes,
-            ..Decision::ends(Outcome::Unchanged, "the location is linked to it already")
+            ..Decision::of(Outcome::Unchanged, "the location is linked to it already")
         };
     }
-    let mut decision = Decision::ends(Outcome::Applied, "linked by hand");
+    let mut decision = Decision::of(Outcome::Applied, "linked by hand");
     decision.writes.push(Write::LocationLink(external.clone(), to.clone()));
     decision.writes.push(Write::ConflictEnd(end));
     for key in levels_at(event, to, view) {

@@ -48,16 +48,16 @@ pub(super) fn deleted(event: &Event, external: &ExternalId, view: &View<'_>) -> 
     let known = view.facts.mirrors.texts.get(&key);
     let report = report::<ProductText>(event, &key, None);
     if known.is_some_and(|mirror| mirror.is_stale(&report)) {
-        return Decision::ends(Outcome::Stale, "");
+        return Decision::of(Outcome::Stale, "");
     }
     let was_deleted = known.is_some_and(|mirror| mirror.baseline == model::Baseline::Absent);
     let mut mirror = known.cloned().unwrap_or_default();
     mirror.forget(&report);
     mirror.link(None);
     let mut decision = match known {
-        None => Decision::ends(Outcome::Applied, "deleted before it was reported"),
-        Some(_) if was_deleted => Decision::ends(Outcome::Unchanged, ""),
-        Some(_) => Decision::ends(Outcome::Applied, ""),
+        None => Decision::of(Outcome::Applied, "deleted before it was reported"),
+        Some(_) if was_deleted => Decision::of(Outcome::Unchanged, ""),
+        Some(_) => Decision::of(Outcome::Applied, ""),
     };
     if known != Some(&mirror) {
         decision.writes.push(Write::Mirror(Mirror::Text(key, mirror)));
@@ -98,16 +98,16 @@ struct Work<'a> {
     writes: Vec<Write>,
     effects: Vec<Effect>,
     changed: bool,
-    echoed: bool,
+    has_echo: bool,
     /// True if a price was not stale.
-    heard: bool,
+    has_newer: bool,
     reason: &'static str,
 }
 
 impl<'a> Work<'a> {
     fn new(event: &'a Event, view: &'a View<'a>) -> Self {
         let (writes, effects) = (Vec::new(), Vec::new());
-        Self { event, view, writes, effects, changed: false, echoed: false, heard: false, reason: "" }
+        Self { event, view, writes, effects, changed: false, has_echo: false, has_newer: false, reason: "" }
     }
 
     fn apply(&mut self, links: Links<'_>) {
@@ -119,9 +119,9 @@ impl<'a> Work<'a> {
     fn decision(self, is_old: bool) -> Decision {
         let outcome = if self.changed {
             Outcome::Applied
-        } else if self.echoed {
+        } else if self.has_echo {
             Outcome::Echo
-        } else if is_old && !self.heard {
+        } else if is_old && !self.has_newer {
             Outcome::Stale
         } else {
             Outcome::Unchanged
@@ -310,7 +310,7 @@ impl<'a> Work<'a> {
         let mut mirror = known.cloned().unwrap_or_else(|| FieldMirror::of(internal.clone()));
         let outcome = mirror.observe(&report(self.event, key, Some(value.clone())), value);
         mirror.link(Some(internal));
-        self.echoed |= outcome == FieldOutcome::Echo;
+        self.has_echo |= outcome == FieldOutcome::Echo;
         if outcome == FieldOutcome::Ambiguous {
             self.reason = AMBIGUOUS;
         }

@@ -31,14 +31,14 @@ pub(super) fn order(event: &Event, order: &Order, view: &View<'_>) -> Decision {
     };
     let Some(known) = known else { return applied(Write::Order(row)) };
     if older(event.version_number(), known.version) {
-        return Decision::ends(Outcome::Stale, "");
+        return Decision::of(Outcome::Stale, "");
     }
     if known.order == row.order {
         return unchanged((row.version != known.version).then_some(Write::Order(row)));
     }
     let is_same_version = event.version.is_some() && event.version_number() == known.version;
     if is_same_version && progress(&row.order) < progress(&known.order) {
-        return Decision::ends(Outcome::Stale, "a state of the same version, and less far");
+        return Decision::of(Outcome::Stale, "a state of the same version, and less far");
     }
     if !may_follow(known.order.status, row.order.status) {
         let subject = format!("order {}", order.external);
@@ -47,7 +47,7 @@ pub(super) fn order(event: &Event, order: &Order, view: &View<'_>) -> Decision {
         let reason = "the order is final; kept as a conflict";
         return Decision {
             writes: vec![Write::Conflict(conflict)],
-            ..Decision::ends(Outcome::Unchanged, reason)
+            ..Decision::of(Outcome::Unchanged, reason)
         };
     }
     applied(Write::Order(row))
@@ -90,9 +90,9 @@ pub(super) fn order_deleted(event: &Event, external: &ExternalId, view: &View<'_
             };
             Decision { reason: "deleted before it was reported", ..applied(Write::Order(row)) }
         }
-        Some(known) if older(event.version_number(), known.version) => Decision::ends(Outcome::Stale, ""),
+        Some(known) if older(event.version_number(), known.version) => Decision::of(Outcome::Stale, ""),
         Some(known) if known.order.status.is_final() => {
-            Decision::ends(Outcome::Unchanged, "the order is final")
+            Decision::of(Outcome::Unchanged, "the order is final")
         }
         Some(known) => {
             let order = Order { status: OrderStatus::Cancelled, ..known.order.clone() };
@@ -116,10 +116,10 @@ pub(super) fn customer(event: &Event, reported: &Customer, view: &View<'_>) -> D
     };
     let Some(known) = known else { return applied(Write::Customer(row(reported.clone()))) };
     if older(event.version_number(), known.version) {
-        return Decision::ends(Outcome::Stale, "");
+        return Decision::of(Outcome::Stale, "");
     }
     if known.deleted_at.is_some_and(|deleted| event.version.is_none() && event.received_at <= deleted) {
-        return Decision::ends(Outcome::Stale, "");
+        return Decision::of(Outcome::Stale, "");
     }
     let merged = Customer {
         external: reported.external.clone(),
@@ -144,7 +144,7 @@ pub(super) fn customer_deleted(event: &Event, external: &ExternalId, view: &View
     let known = view.facts.customers.get(&id);
     if let Some(known) = known {
         if older(event.version_number(), known.version) {
-            return Decision::ends(Outcome::Stale, "");
+            return Decision::of(Outcome::Stale, "");
         }
         if known.deleted_at.is_some() {
             let row = CustomerRow { version: event.version_number().max(known.version), ..known.clone() };
@@ -187,9 +187,9 @@ fn over(known: &Patch<String>, reported: &Patch<String>) -> Patch<String> {
 
 /// Same content, newer version: only the version advances.
 fn unchanged(newer: Option<Write>) -> Decision {
-    Decision { writes: newer.into_iter().collect(), ..Decision::ends(Outcome::Unchanged, "") }
+    Decision { writes: newer.into_iter().collect(), ..Decision::of(Outcome::Unchanged, "") }
 }
 
 fn applied(write: Write) -> Decision {
-    Decision { writes: vec![write], ..Decision::ends(Outcome::Applied, "") }
+    Decision { writes: vec![write], ..Decision::of(Outcome::Applied, "") }
 }

@@ -57,7 +57,7 @@ pub(super) fn commit(
             }
         }
     }
-    for fault in halving.ended().into_values().filter_map(Result::err) {
+    for fault in halving.finish().into_values().filter_map(Result::err) {
         done.bugs.push(format!("halving didn't end: {fault}"));
     }
     done
