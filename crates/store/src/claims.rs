@@ -143,10 +143,10 @@ impl Store {
                 (Vec::new(), Vec::new(), Vec::new(), Vec::new());
             for Locked { mut mirror, target } in locked {
                 let before = mirror.clone();
-                let (write, is_noted) = begin(&mut mirror, target, claim, now);
+                let (write, is_logged) = begin(&mut mirror, target, claim, now);
                 due.extend(write);
                 ended.extend(conflicts::ended_about(&store, &before, &mirror));
-                if is_noted {
+                if is_logged {
                     noted.push(mirror.clone());
                 }
                 if mirror != before {
@@ -183,7 +183,7 @@ fn begin(mirror: &mut Mirror, target: Target, claim: &Claim<'_>, now: Timestamp)
         begun_at: write.begun_at,
         trace: write.trace,
     };
-    let (begun, is_noted) = match mirror {
+    let (begun, is_logged) = match mirror {
         Mirror::Level(_, mirror) => {
             if let Some(level) = quantity {
                 let cause = mirror.cause;
@@ -212,7 +212,7 @@ fn begin(mirror: &mut Mirror, target: Target, claim: &Claim<'_>, now: Timestamp)
             })
         }
     };
-    (begun.map(due), is_noted)
+    (begun.map(due), is_logged)
 }
 
 /// A begun write of any kind of value.
@@ -225,7 +225,7 @@ struct BegunWrite {
 }
 
 fn outcome<V>(begun: Begun<V>, change: impl Fn(&model::Write<V>) -> DueChange) -> (Option<BegunWrite>, bool) {
-    let is_noted = matches!(begun, Begun::New(_) | Begun::TooOld);
+    let is_logged = matches!(begun, Begun::New(_) | Begun::TooOld);
     let write = match begun {
         Begun::New(write) | Begun::Again(write) => Some(write),
         Begun::TooOld | Begun::Nothing => None,
@@ -237,7 +237,7 @@ fn outcome<V>(begun: Begun<V>, change: impl Fn(&model::Write<V>) -> DueChange) -
         begun_at: write.begun_at,
         trace: write.trace,
     });
-    (begun, is_noted)
+    (begun, is_logged)
 }
 
 /// Returns the statements of claims and settlements.
