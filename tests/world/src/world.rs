@@ -94,7 +94,7 @@ pub(crate) struct World {
     coming: BinaryHeap<Reverse<(Timestamp, u64)>>,
     things: BTreeMap<u64, Coming>,
     inbox: Vec<Delivered>,
-    taken_in: VecDeque<Delivered>,
+    accepted: VecDeque<Delivered>,
     still_until: Timestamp,
     cut: usize,
     fates: Vec<VecDeque<Fate>>,
@@ -169,7 +169,7 @@ impl World {
             coming: BinaryHeap::new(),
             things: BTreeMap::new(),
             inbox: Vec::new(),
-            taken_in: VecDeque::new(),
+            accepted: VecDeque::new(),
             still_until: plan::BEGIN,
             cut: usize::MAX,
             fates: vec![VecDeque::new(); count],
@@ -302,20 +302,20 @@ impl World {
             return;
         }
         self.number += 1;
-        let distinct = format!("full-{}", self.number);
+        let dedupe_key = format!("full-{}", self.number);
         let deletions = Reported::Words(self.shops[shop].deletions());
-        self.comes_in(shop, format!("{distinct}-deletions"), deletions, Source::Fetch);
+        self.accept(shop, format!("{dedupe_key}-deletions"), deletions, Source::Fetch);
         for good in 0..self.shops[shop].goods.len() {
-            let reported = Reported::Words(self.shops[shop].report(good, &distinct));
-            self.comes_in(shop, format!("{distinct}-{good}"), reported, Source::Fetch);
+            let reported = Reported::Words(self.shops[shop].report(good, &dedupe_key));
+            self.accept(shop, format!("{dedupe_key}-{good}"), reported, Source::Fetch);
         }
         self.go();
     }
 
-    fn comes_in(&mut self, shop: usize, distinct: String, reported: Reported, source: Source) {
+    fn accept(&mut self, shop: usize, dedupe_key: String, reported: Reported, source: Source) {
         self.inbox.push(Delivered {
             connection: self.shops[shop].connection.clone(),
-            distinct,
+            dedupe_key,
             reported,
             received_at: self.now,
             source,
@@ -388,16 +388,16 @@ impl World {
             return;
         }
         self.oracle.arrived(shop, webhook.number);
-        let distinct = format!("{}-w{}", self.name(shop), webhook.number);
+        let dedupe_key = format!("{}-w{}", self.name(shop), webhook.number);
         let (reported, source) = match (&webhook.content, webhook.good) {
             (Content::Full(mapped), _) => (vec![Reported::Words(mapped.clone())], Source::Webhook),
             (Content::Thin, Some(good)) => {
-                (vec![Reported::Words(self.shops[shop].fetched(good, &distinct))], Source::Fetch)
+                (vec![Reported::Words(self.shops[shop].fetched(good, &dedupe_key))], Source::Fetch)
             }
             (Content::Thin, None) => return,
             (Content::Raw(raw, false), _) => (vec![Reported::Webhook(raw.clone())], Source::Webhook),
             (Content::Raw(raw, true), _) => {
-                self.comes_in(shop, distinct.clone(), Reported::Webhook(raw.clone()), Source::Webhook);
+                self.accept(shop, dedupe_key.clone(), Reported::Webhook(raw.clone()), Source::Webhook);
                 match self.shops[shop].notified(raw, self.now) {
                     Read::Reported(reported) => (reported, Source::Fetch),
                     // An order or object that was deleted meanwhile.
@@ -406,7 +406,7 @@ impl World {
             }
         };
         for reported in reported {
-            self.comes_in(shop, distinct.clone(), reported, source);
+            self.accept(shop, dedupe_key.clone(), reported, source);
             if let Some(delivered) = self.inbox.last_mut() {
                 delivered.leads_by = webhook.leads_by;
                 delivered.is_refused = webhook.is_refused && !self.is_quiet;
@@ -424,10 +424,10 @@ impl World {
         for batch in waiting.chunks(self.cut.clamp(1, 256)) {
             let done = self.pipeline.take(batch, self.now);
             self.is_done(done);
-            self.taken_in.extend(batch.iter().cloned());
+            self.accepted.extend(batch.iter().cloned());
         }
-        while self.taken_in.len() > 40 {
-            self.taken_in.pop_front();
+        while self.accepted.len() > 40 {
+            self.accepted.pop_front();
         }
         self.cut = usize::MAX;
     }
@@ -528,9 +528,9 @@ impl World {
         let key = &asked_by.mirror;
         self.last_call = self.now;
         self.number += 1;
-        let distinct = format!("read-{}", self.number);
+        let dedupe_key = format!("read-{}", self.number);
         let fault = self.faults[shop].pop_front();
-        let found = self.shops[shop].read(key, product, &distinct, self.now);
+        let found = self.shops[shop].read(key, product, &dedupe_key, self.now);
         self.story.log(self.now, &format!("{} is read: {}", self.name(shop), key.subject()));
         let id = self.shops[shop].connection.clone();
         let Some(connection) = self.connections.get_mut(&id) else { return };
@@ -550,7 +550,7 @@ impl World {
         for reported in reported {
             let delivered = Delivered {
                 connection: id.clone(),
-                distinct: distinct.clone(),
+                dedupe_key: dedupe_key.clone(),
                 reported,
                 received_at: self.now,
                 source: Source::ReadBack,

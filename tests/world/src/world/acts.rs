@@ -92,7 +92,7 @@ impl World {
             }
             Act::Kill => self.kill(),
             Act::Again { count } => {
-                let again: Vec<Delivered> = self.taken_in.iter().rev().take(count).cloned().collect();
+                let again: Vec<Delivered> = self.accepted.iter().rev().take(count).cloned().collect();
                 self.inbox
                     .extend(again.into_iter().rev().map(|it| Delivered { received_at: self.now, ..it }));
                 self.go();
