@@ -1,6 +1,6 @@
 //! The HTTP server: receives calls, injects faults, passes calls to the platform, records them.
 
-use crate::chaos::{Call, Dice};
+use crate::chaos::{Call, FaultInjector};
 use crate::exchange::{Incoming, Reply, decode_form};
 use crate::lock;
 use crate::open_shop::OpenShop;
@@ -51,7 +51,7 @@ pub struct RecordedCall {
 /// State shared by the server, the sender of webhooks and the shop's handles.
 pub(crate) struct Inner {
     pub(crate) shop: Mutex<OpenShop>,
-    pub(crate) dice: Mutex<Dice>,
+    pub(crate) faults: Mutex<FaultInjector>,
     pub(crate) outbox: Outbox,
     pub(crate) calls: Mutex<Recent<RecordedCall>>,
 }
@@ -70,7 +70,7 @@ impl std::error::Error for Reset {}
 
 impl Inner {
     fn respond(&self, call: &Incoming) -> Result<Reply, Reset> {
-        let chance = lock(&self.dice).call();
+        let chance = lock(&self.faults).call();
         let mut shop = lock(&self.shop);
         let now = shop.state.ledger.tick(Utc::now());
         if chance == Call::Throttled {
@@ -89,7 +89,7 @@ impl Inner {
                 reply.body = json!({"errors": "Internal error"});
             }
             Call::Reset => return Err(Reset(Box::new(reply))),
-            Call::Fine | Call::Throttled | Call::Unavailable => {}
+            Call::NoFault | Call::Throttled | Call::Unavailable => {}
         }
         Ok(reply)
     }
@@ -155,7 +155,7 @@ async fn respond(request: Request<Body>, inner: &Inner) -> Result<Response<Full<
         headers: headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect(),
         body: collected.to_bytes(),
     };
-    let (outcome, delay) = (inner.respond(&call), lock(&inner.dice).response_delay());
+    let (outcome, delay) = (inner.respond(&call), lock(&inner.faults).response_delay());
     let reply = match &outcome {
         Ok(reply) => reply,
         Err(Reset(reply)) => reply.as_ref(),

@@ -7,7 +7,7 @@ use crate::{
     oracle::Oracle,
     outbound::{self, Connection},
     pipeline::{Delivered, Intake, Pipeline, Reported},
-    plan::{self, Fate, Fault, Plan, Step},
+    plan::{self, Fault, Plan, Step, WebhookFault},
     shop::{Content, Kind, NewGood, Outcome, Read, Shop, Webhook},
     story::Story,
 };
@@ -97,7 +97,7 @@ pub(crate) struct World {
     accepted: VecDeque<Delivered>,
     still_until: Timestamp,
     cut: usize,
-    fates: Vec<VecDeque<Fate>>,
+    webhook_faults: Vec<VecDeque<WebhookFault>>,
     faults: Vec<VecDeque<Fault>>,
     number: u64,
     keys: u64,
@@ -172,7 +172,7 @@ impl World {
             accepted: VecDeque::new(),
             still_until: plan::BEGIN,
             cut: usize::MAX,
-            fates: vec![VecDeque::new(); count],
+            webhook_faults: vec![VecDeque::new(); count],
             faults: vec![VecDeque::new(); count],
             number: 0,
             keys: 0,
@@ -331,15 +331,15 @@ impl World {
                 continue;
             }
             // Webhooks of orders have no faults.
-            let fate = if webhook.good.is_some() { self.fates[shop].pop_front() } else { None };
+            let fault = if webhook.good.is_some() { self.webhook_faults[shop].pop_front() } else { None };
             let mut at = self.now.after(WEBHOOK_AFTER);
-            let is_lost = fate == Some(Fate::Lost) && may_be_lost;
+            let is_lost = fault == Some(WebhookFault::Lost) && may_be_lost;
             self.oracle.sent(shop, &webhook, is_lost);
-            if let Some(fate) = fate {
-                self.story.log(self.now, &format!("… the next webhook of {}: {fate:?}", self.name(shop)));
+            if let Some(fault) = fault {
+                self.story.log(self.now, &format!("… the next webhook of {}: {fault:?}", self.name(shop)));
             }
-            match fate {
-                Some(Fate::Lost) if may_be_lost => {
+            match fault {
+                Some(WebhookFault::Lost) if may_be_lost => {
                     if let Some(good) = webhook.good.filter(|_| webhook.by_people) {
                         let good = self.shops[shop].goods[good].clone();
                         let connection = self.shops[shop].connection.clone();
@@ -347,22 +347,22 @@ impl World {
                     }
                     continue;
                 }
-                Some(Fate::Late(seconds)) if may_be_lost => {
+                Some(WebhookFault::Late(seconds)) if may_be_lost => {
                     if let (Kind::Treez, Some(good)) = (self.shops[shop].kind, webhook.good) {
                         let why = "a level without a version came late";
                         self.oracle.blur_levels(&self.shops[shop], good, why, &self.pipeline.record);
                     }
                     at = at.after(Duration::from_secs(u64::from(seconds)));
                 }
-                Some(Fate::Doubled(seconds)) => {
+                Some(WebhookFault::Doubled(seconds)) => {
                     let again = at.after(Duration::from_secs(u64::from(seconds)));
                     self.comes(again, Coming::Arrives { shop, webhook: Box::new(webhook.clone()) });
                 }
-                Some(Fate::Leads(by)) => {
+                Some(WebhookFault::Leads(by)) => {
                     webhook.leads_by = by;
                     self.blur_all_edits(shop);
                 }
-                Some(Fate::Refused) if may_be_lost => {
+                Some(WebhookFault::Refused) if may_be_lost => {
                     webhook.is_refused = true;
                     self.blur_all_edits(shop);
                     if let (Kind::Treez, Some(good)) = (self.shops[shop].kind, webhook.good) {
@@ -566,7 +566,7 @@ impl World {
     fn quiet(&mut self) {
         self.is_quiet = true;
         self.story.log(self.now, "all is well from now on");
-        self.fates.iter_mut().for_each(VecDeque::clear);
+        self.webhook_faults.iter_mut().for_each(VecDeque::clear);
         self.faults.iter_mut().for_each(VecDeque::clear);
         self.still_until = self.now;
         self.go();

@@ -83,7 +83,7 @@ impl World {
                     }
                 }
             }
-            Act::Hook { shop, fate } => self.fates[shop].push_back(fate),
+            Act::Hook { shop, fault } => self.webhook_faults[shop].push_back(fault),
             Act::Call { shop, fault } => self.faults[shop].push_back(fault),
             Act::Still { seconds, cut } => {
                 self.still_until = self.now.after(Duration::from_secs(u64::from(seconds)));
