@@ -40,19 +40,19 @@ fn one(name: &str, value: impl Into<String>) -> Headers {
     vec![(name.to_owned(), value.into())]
 }
 
-fn judge(platform: &str, active: &[&str], cases: Vec<Case>) {
+fn check(platform: &str, active: &[&str], cases: Vec<Case>) {
     let platform = platforms::find(platform).expect("it is registered");
     let active: Vec<String> = active.iter().map(|&secret| secret.to_owned()).collect();
     let secrets = Secrets { active: &active, notification_url: URL };
     let count = cases.len();
     for (what, headers, body, expected) in cases {
         let webhooks = platform.webhooks().expect("it sends webhooks");
-        let judged = match webhooks.verify(&Signed { headers: &headers, body: &body }, &secrets) {
+        let verified = match webhooks.verify(&Signed { headers: &headers, body: &body }, &secrets) {
             Ok(()) => Believed,
             Err(Unverified::Missing) => Missing,
             Err(Unverified::Mismatch) => Mismatch,
         };
-        assert_eq!(judged, expected, "{} with {what}: {headers:?}", platform.name());
+        assert_eq!(verified, expected, "{} with {what}: {headers:?}", platform.name());
     }
     assert!(count >= 35, "{count} cases");
 }
@@ -187,7 +187,7 @@ fn shopify_signs_the_body() {
             Mismatch,
         ),
     ]);
-    judge("shopify", &[SECRET, FORMER], cases);
+    check("shopify", &[SECRET, FORMER], cases);
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn square_signs_the_url_and_the_body() {
             Mismatch,
         ),
     ]);
-    judge("square", &[SECRET, FORMER], cases);
+    check("square", &[SECRET, FORMER], cases);
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn treez_sends_a_token() {
         ("a signature as Shopify's", bearer(&STANDARD.encode(mac(SECRET, &[BODY]))), Mismatch),
     ];
     let cases = cases.into_iter().map(|(what, headers, expected)| (what, headers, BODY.to_vec(), expected));
-    judge("treez", &[SECRET, FORMER], cases.collect());
+    check("treez", &[SECRET, FORMER], cases.collect());
 }
 
 #[test]
@@ -293,8 +293,8 @@ fn a_connection_without_a_secret_accepts_nobody() {
                 for name in webhooks.signature_headers() {
                     let headers = one(name, value);
                     let secrets = Secrets { active: &active, notification_url: URL };
-                    let judged = webhooks.verify(&Signed { headers: &headers, body: BODY }, &secrets);
-                    assert!(judged.is_err(), "{} {name} {value:?}", platform.name());
+                    let verified = webhooks.verify(&Signed { headers: &headers, body: BODY }, &secrets);
+                    assert!(verified.is_err(), "{} {name} {value:?}", platform.name());
                 }
             }
         }

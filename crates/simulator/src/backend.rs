@@ -66,7 +66,7 @@ pub(crate) struct Sending {
 pub(crate) enum Disturbance {
     /// Another program restocks one of each item just before each write that compares its level.
     RivalRestocks(bool),
-    /// The lead of the clock that judges the age of changes.
+    /// The lead of the clock that computes the age of changes.
     ClockAhead(TimeDelta),
     /// The access tokens that were issued so far are refused; new ones are issued as before.
     TokensRevoked,

@@ -99,7 +99,7 @@ impl Desired {
         })
     }
 
-    /// Returns true if the value may change the mirror, judged by what was read without a lock.
+    /// Returns true if the value may change the mirror, according to what was read without a lock.
     fn may_change(&self, now: Timestamp) -> bool {
         match (&self.seen, &self.value) {
             (Seen::Desired(desired), DesiredValue::Level { level, decimals, .. }) => {

@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-/// Maximum age of a change at a platform that judges times.
+/// Maximum age of a change at a platform that validates times.
 const AGE_MAX: Duration = Duration::from_hours(24);
 const SECOND: i64 = 1_000_000;
 

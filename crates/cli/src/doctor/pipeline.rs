@@ -33,7 +33,7 @@ struct Stalled {
 impl Stalled {
     /// Returns the partition as stalled if its oldest input waits, and it hasn't moved, for too long. Waiting input of
     /// a partition that moves is a backlog; a partition that stands still without input is done.
-    fn judge(
+    fn check(
         stage: &'static str,
         partition: Partition,
         waiting_since: Timestamp,
@@ -98,7 +98,7 @@ impl PipelineState {
             let number = moved.map_or(0, |moved| moved.cursor.number);
             if let Some(next) = store.applied_after(partition, number, 1).await?.first() {
                 let moved_at = moved.map(|moved| moved.moved_at);
-                stalled.extend(Stalled::judge("propagate", partition, next.recorded_at, moved_at, now));
+                stalled.extend(Stalled::check("propagate", partition, next.recorded_at, moved_at, now));
             }
         }
         Ok(Self { stalled, alerts: bus.alerts().await?, foreign: bus.foreign_records().await?, now })
@@ -152,7 +152,7 @@ async fn stalled_by_feed(
     now: Timestamp,
 ) -> Result<Option<Stalled>, Failed> {
     let waiting = bus.first_waiting(from, partition, covered).await?;
-    Ok(waiting.and_then(|first| Stalled::judge(stage, partition, first.published_at, moved_at, now)))
+    Ok(waiting.and_then(|first| Stalled::check(stage, partition, first.published_at, moved_at, now)))
 }
 
 /// Foreign messages, for people: the number for each stream and reason, and the latest of them.
@@ -211,14 +211,14 @@ mod tests {
 
     #[test]
     fn a_partition_stands_still_if_input_waits_and_it_has_not_moved_for_ten_minutes() {
-        let judge = |waiting, moved: Option<i64>| {
-            Stalled::judge("apply", Partition(3), at(waiting), moved.map(at), at(0)).is_some()
+        let is_stalled = |waiting, moved: Option<i64>| {
+            Stalled::check("apply", Partition(3), at(waiting), moved.map(at), at(0)).is_some()
         };
-        assert!(judge(-11, Some(-12)));
-        assert!(judge(-11, None), "it has never moved");
-        assert!(!judge(-60, Some(-1)), "a backlog that is worked off");
-        assert!(!judge(-1, Some(-60)), "it had nothing to do until now");
-        let stalled = Stalled::judge("apply", Partition(3), at(-12), Some(at(-14)), at(0)).unwrap();
+        assert!(is_stalled(-11, Some(-12)));
+        assert!(is_stalled(-11, None), "it has never moved");
+        assert!(!is_stalled(-60, Some(-1)), "a backlog that is worked off");
+        assert!(!is_stalled(-1, Some(-60)), "it had nothing to do until now");
+        let stalled = Stalled::check("apply", Partition(3), at(-12), Some(at(-14)), at(0)).unwrap();
         let text = "apply, partition 3: input waits for 12 min, it last moved 14 min ago";
         assert_eq!(stalled.text(), text);
     }

@@ -100,7 +100,12 @@ fn only_our_own_reading_of_a_product_that_is_gone_has_a_time() {
 }
 
 /// Checks an example's delivery at a connection of that account, with additional headers and fields.
-fn judged(example: &Example, account: &str, headers: &[(&str, &str)], fields: &Value) -> Result<(), Reject> {
+fn map_with(
+    example: &Example,
+    account: &str,
+    headers: &[(&str, &str)],
+    fields: &Value,
+) -> Result<(), Reject> {
     let mut body: Value = serde_json::from_slice(&example.body).unwrap();
     for (name, value) in fields.as_object().unwrap() {
         body[name] = value.clone();
@@ -163,8 +168,8 @@ fn a_delivery_that_names_another_account_is_refused() {
     for (name, claims) in [("customers_update.with_tags", shopify), ("customer_updated.sample", square)] {
         let example = sent().find(|example| example.name == name).unwrap();
         for (account, headers, fields, expected) in claims {
-            let judged = judged(&example, account, headers, fields);
-            assert_eq!(judged.is_ok(), *expected, "{name}: {account} {headers:?} {fields}: {judged:?}");
+            let result = map_with(&example, account, headers, fields);
+            assert_eq!(result.is_ok(), *expected, "{name}: {account} {headers:?} {fields}: {result:?}");
         }
     }
 }
