@@ -118,8 +118,8 @@ impl Bus {
         Ok(Self { inner: Arc::new(inner), validator: None })
     }
 
-    /// Returns the same connection with a validator: a message that `validator` refuses is foreign. Without a validator, headers
-    /// alone decide.
+    /// Returns the same connection with a validator: a message that `validator` refuses is foreign. Without a
+    /// validator, headers alone decide.
     #[must_use]
     pub fn validated_by(self, validator: impl MessageValidator) -> Self {
         Self { validator: Some(Arc::new(validator)), ..self }

@@ -11,8 +11,8 @@ use std::{
 
 /// Time for which a replica counts as live after its last heartbeat; the server supports whole seconds only.
 pub(crate) const TIME_TO_LIVE: Duration = Duration::from_secs(3);
-/// Time by which a heartbeat's age may exceed its time to live: our own heartbeat, which it is compared with, may be the
-/// older one.
+/// Time by which a heartbeat's age may exceed its time to live: our own heartbeat, which it is compared with, may be
+/// the older one.
 const AGE_TOLERANCE: Duration = Duration::from_secs(2);
 /// Time for which a replica may fail to run a partition of its share before it no longer counts.
 const CLAIM_LIMIT: Duration = Duration::from_secs(15);
@@ -83,8 +83,8 @@ pub(crate) struct Others {
 }
 
 impl Others {
-    /// Returns our partitions among the replicas in `seen`, and the names of those that don't count: their heartbeat is too
-    /// old compared with ours, or they have not run partitions of their share for 15 seconds.
+    /// Returns our partitions among the replicas in `seen`, and the names of those that don't count: their heartbeat
+    /// is too old compared with ours, or they have not run partitions of their share for 15 seconds.
     pub(crate) fn share(
         &mut self,
         partitions: PartitionCount,

@@ -61,8 +61,8 @@ impl Membership {
         self.owned.clone()
     }
 
-    /// Watches the names of ignored replicas: those whose message is no heartbeat, whose heartbeat is too old, or that do
-    /// not run their partitions.
+    /// Watches the names of ignored replicas: those whose message is no heartbeat, whose heartbeat is too old, or that
+    /// do not run their partitions.
     pub fn ignored(&self) -> watch::Receiver<BTreeSet<String>> {
         self.ignored.clone()
     }

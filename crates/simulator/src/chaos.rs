@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_throws_the_same_dice() {
+    fn the_same_seed_draws_the_same_faults() {
         let chaos = Chaos { duplicate: 0.3, delay_ms_max: 40, throttle_429: 0.2, ..Chaos::default() };
         let throws = |seed| {
             let mut faults = FaultInjector::new(chaos, seed);

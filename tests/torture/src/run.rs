@@ -46,7 +46,7 @@ const READY_LIMIT: Duration = Duration::from_mins(1);
 /// Time for which platforms are watched for calls once nothing changes.
 const STILL_FOR: Duration = Duration::from_secs(5);
 /// Number of kills after which a run with `--kills` reports its progress.
-const TELL_EVERY: u32 = 25;
+const REPORT_EVERY: u32 = 25;
 
 /// Everything that was set up for a run.
 struct Stage {
@@ -215,8 +215,8 @@ async fn torture(options: &Options, seed: u64, stage: &mut Stage) -> Under {
             tokio::time::sleep(until.saturating_duration_since(Instant::now())).await;
             break;
         }
-        if hand.done.kills() / TELL_EVERY > reported {
-            reported = hand.done.kills() / TELL_EVERY;
+        if hand.done.kills() / REPORT_EVERY > reported {
+            reported = hand.done.kills() / REPORT_EVERY;
             progress(&format!("{} kills, {} deliveries kept", hand.done.kills(), stage.desk.ledger.kept()));
         }
     }
