@@ -40,9 +40,9 @@ const LONG_OUTAGE: std::ops::Range<f64> = 11.0..13.0;
 /// Outage of the database, in seconds.
 const DATABASE_OUTAGE: std::ops::Range<f64> = 0.0..4.0;
 /// Pause between two faults, in seconds.
-const BREATH: std::ops::Range<f64> = 0.1..1.5;
+const FAULT_PAUSE: std::ops::Range<f64> = 0.1..1.5;
 /// Pause before an overlapping fault, in seconds.
-const HASTE: std::ops::Range<f64> = 0.0..0.4;
+const OVERLAP_PAUSE: std::ops::Range<f64> = 0.0..0.4;
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -241,7 +241,7 @@ impl Since {
 }
 
 /// Makes faults.
-pub(crate) struct Hand {
+pub(crate) struct FaultRunner {
     pub(crate) world: World,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) crowd: Arc<Crowd>,
@@ -258,7 +258,7 @@ pub(crate) struct Hand {
     pub(crate) done: Done,
 }
 
-impl Hand {
+impl FaultRunner {
     /// Makes the next fault, and perhaps overlapping ones, and waits until work goes on. Returns false if there is none
     /// to make.
     pub(crate) async fn next(&mut self) -> bool {
@@ -268,8 +268,8 @@ impl Hand {
         while self.order.rng.random_bool(self.overlapping)
             && let Some(other) = self.order.next()
         {
-            let haste = self.order.seconds(HASTE);
-            sleep(haste).await;
+            let pause = self.order.seconds(OVERLAP_PAUSE);
+            sleep(pause).await;
             progress(&format!("{other}, while {fault} still hurts"));
             others.extend(self.make(other).await);
         }
@@ -289,8 +289,8 @@ impl Hand {
                 self.done.stuck.push(format!("after {fault}: no response of {silent}"));
             }
         }
-        let breath = self.order.seconds(BREATH);
-        sleep(breath).await;
+        let pause = self.order.seconds(FAULT_PAUSE);
+        sleep(pause).await;
         true
     }
 

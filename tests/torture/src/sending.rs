@@ -31,7 +31,7 @@ const REFUSAL_TRIES: u32 = 40;
 
 /// Sends deliveries; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Desk {
+pub(crate) struct DeliverySender {
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) bodies: Bodies,
@@ -48,7 +48,7 @@ pub(crate) struct Sending {
     senders: JoinSet<()>,
 }
 
-impl Desk {
+impl DeliverySender {
     /// Creates a desk that sends to these intakes.
     pub(crate) fn new(crowd: Arc<Crowd>, intakes: &[SocketAddr], bodies: Bodies, seed: u64) -> Self {
         let run = format!("{seed:x}").into();
@@ -95,8 +95,8 @@ impl Desk {
                     left -= now;
                     let mut repeats = JoinSet::new();
                     for _ in 0..now {
-                        let desk = self.clone();
-                        repeats.spawn(async move { desk.until_kept(&planned, None).await });
+                        let sender = self.clone();
+                        repeats.spawn(async move { sender.until_kept(&planned, None).await });
                     }
                     repeats.join_all().await;
                 }
@@ -210,10 +210,10 @@ impl Desk {
         let queues: Vec<mpsc::Sender<Planned>> = (0..self.crowd.streamed)
             .map(|_| {
                 let (queue, mut waiting) = mpsc::channel(WAITING_MAX);
-                let desk = self.clone();
+                let sender = self.clone();
                 senders.spawn(async move {
                     while let Some(planned) = waiting.recv().await {
-                        desk.deliver(planned).await;
+                        sender.deliver(planned).await;
                     }
                 });
                 queue

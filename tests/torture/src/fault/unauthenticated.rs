@@ -1,6 +1,6 @@
 //! Faults made by clients: unauthenticated clients at the intakes, and a hostile partner at the broker.
 
-use super::{Hand, Made, Since};
+use super::{FaultRunner, Made, Since};
 use crate::probe::Passes;
 use async_nats::ConnectOptions;
 use model::{ConnectionId, StoreId};
@@ -112,7 +112,7 @@ async fn ask(intake: SocketAddr, from: Ipv4Addr, request: &[u8]) -> io::Result<O
     Ok(text.split(' ').nth(1).and_then(|status| status.get(..3)?.parse().ok()))
 }
 
-impl Hand {
+impl FaultRunner {
     /// Starts unauthenticated clients, each with an address of its own, that send to every intake.
     pub(super) fn unauthenticated_clients(&mut self) -> Made {
         let until = Instant::now() + self.order.seconds(LENGTH);
