@@ -226,13 +226,13 @@ impl Record {
             }
         }
         for (variant, location) in levels {
-            self.want_level(&variant, &location, now);
+            self.set_desired_level(&variant, &location, now);
         }
         for variant in prices {
-            self.want_price(&variant, now);
+            self.set_desired_price(&variant, now);
         }
         for product in texts {
-            self.want_text(&product, now);
+            self.set_desired_text(&product, now);
         }
     }
 
@@ -241,7 +241,7 @@ impl Record {
         Some(platforms::find(name.as_str())?.write_limits(kind)?.quantity_decimals)
     }
 
-    fn want_level(&mut self, variant: &VariantId, location: &LocationId, now: Timestamp) {
+    fn set_desired_level(&mut self, variant: &VariantId, location: &LocationId, now: Timestamp) {
         let Some(level) = self.levels.get(&(variant.clone(), location.clone())).copied() else { return };
         let items: Vec<_> = self
             .links
@@ -264,7 +264,7 @@ impl Record {
         }
     }
 
-    fn want_price(&mut self, variant: &VariantId, now: Timestamp) {
+    fn set_desired_price(&mut self, variant: &VariantId, now: Timestamp) {
         let Some(price) =
             self.variants.get(variant).and_then(|row| row.price.as_ref()).map(|price| price.value)
         else {
@@ -289,7 +289,7 @@ impl Record {
         }
     }
 
-    fn want_text(&mut self, product: &model::ProductId, now: Timestamp) {
+    fn set_desired_text(&mut self, product: &model::ProductId, now: Timestamp) {
         let Some(text) = self.text(product) else { return };
         let links: Vec<_> = self
             .links

@@ -35,14 +35,14 @@ const QUIET_AFTER: Duration = Duration::from_mins(20);
 const QUIET_LASTS: Duration = Duration::from_hours(60);
 /// Last part of the quiet, in which no calls may be made.
 const REST_LASTS: Duration = Duration::from_hours(20);
-/// Maximum number of happenings in a world; beyond it, a loop doesn't end.
-const HAPPENINGS_MAX: u64 = 6_000;
+/// Maximum number of events in a world; beyond it, a loop doesn't end.
+const EVENTS_MAX: u64 = 6_000;
 /// E-mail address that must be erased.
 pub(crate) const CANARY: &str = "canary@example.com";
 
 /// A future happening.
 #[derive(Debug, Clone)]
-enum Coming {
+enum Scheduled {
     Act(usize),
     Arrives {
         shop: usize,
@@ -59,7 +59,7 @@ enum Coming {
         outcome: Outcome,
         epoch: u32,
     },
-    Goes,
+    Resume,
     Quiet,
 }
 
@@ -68,8 +68,8 @@ enum Coming {
 pub struct Run {
     /// The violations; empty if there are none.
     pub violations: Vec<String>,
-    /// Number of happenings.
-    pub happenings: u64,
+    /// Number of events.
+    pub events: u64,
     /// The story of the run, in plain words.
     pub story: Vec<String>,
     /// Number of shelves that were exact at the end, and of all shelves.
@@ -91,8 +91,8 @@ pub(crate) struct World {
     pub(crate) erased: BTreeSet<ExternalId>,
     pub(crate) last_call: Timestamp,
     pub(crate) connected_at: BTreeMap<ConnectionId, Timestamp>,
-    coming: BinaryHeap<Reverse<(Timestamp, u64)>>,
-    things: BTreeMap<u64, Coming>,
+    queue: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    scheduled: BTreeMap<u64, Scheduled>,
     inbox: Vec<Delivered>,
     accepted: VecDeque<Delivered>,
     still_until: Timestamp,
@@ -103,21 +103,21 @@ pub(crate) struct World {
     keys: u64,
     epoch: u32,
     is_quiet: bool,
-    /// Number of happenings that only parked a notice again.
-    excused: u64,
+    /// Number of events that only parked a notice again.
+    reparked: u64,
 }
 
 /// Runs a plan.
 pub fn run(plan: &Plan, with_story: bool) -> Run {
     let mut world = World::new(plan.clone(), with_story);
-    let happenings = world.live();
+    let events = world.live();
     check::at_rest(&mut world);
     let exact = world.oracle.shelves.values().filter(|shelf| shelf.inexact.is_none()).count();
-    let edits = world.oracle.edits.keys().filter(|(of, _)| !world.oracle.blurred.contains(of)).count();
+    let edits = world.oracle.edits.keys().filter(|(of, _)| !world.oracle.inexact_edits.contains(of)).count();
     Run {
         edits: (edits, world.oracle.edits.len()),
         violations: std::mem::take(&mut world.oracle.violations),
-        happenings,
+        events,
         story: world.story.lines,
         exact: (exact, world.oracle.shelves.len()),
     }
@@ -166,8 +166,8 @@ impl World {
             erased: BTreeSet::new(),
             last_call: plan::BEGIN,
             connected_at: BTreeMap::new(),
-            coming: BinaryHeap::new(),
-            things: BTreeMap::new(),
+            queue: BinaryHeap::new(),
+            scheduled: BTreeMap::new(),
             inbox: Vec::new(),
             accepted: VecDeque::new(),
             still_until: plan::BEGIN,
@@ -178,16 +178,16 @@ impl World {
             keys: 0,
             epoch: 0,
             is_quiet: false,
-            excused: 0,
+            reparked: 0,
             shops,
             plan,
         }
     }
 
-    fn comes(&mut self, at: Timestamp, thing: Coming) {
+    fn schedule(&mut self, at: Timestamp, event: Scheduled) {
         self.number += 1;
-        self.coming.push(Reverse((at, self.number)));
-        self.things.insert(self.number, thing);
+        self.queue.push(Reverse((at, self.number)));
+        self.scheduled.insert(self.number, event);
     }
 
     fn live(&mut self) -> u64 {
@@ -197,55 +197,55 @@ impl World {
             }
         }
         for (index, at) in self.plan.steps.iter().map(|step| step.at).enumerate().collect::<Vec<_>>() {
-            self.comes(at, Coming::Act(index));
+            self.schedule(at, Scheduled::Act(index));
         }
         let last = self.plan.steps.last().map_or(plan::BEGIN, |step| step.at);
         let quiet = last.after(QUIET_AFTER);
-        self.comes(quiet, Coming::Quiet);
+        self.schedule(quiet, Scheduled::Quiet);
         let end = quiet.after(QUIET_LASTS);
-        let mut happenings = 0;
+        let mut events = 0;
         loop {
-            let thing = self.coming.peek().map(|Reverse((at, _))| *at);
+            let event = self.queue.peek().map(|Reverse((at, _))| *at);
             let due = outbound::next_due(&self.connections, &self.pipeline.record);
-            let Some(next) = thing.into_iter().chain(due).min().filter(|next| *next <= end) else { break };
+            let Some(next) = event.into_iter().chain(due).min().filter(|next| *next <= end) else { break };
             self.now = self.now.max(next);
-            happenings += 1;
-            if happenings > HAPPENINGS_MAX + self.excused {
+            events += 1;
+            if events > EVENTS_MAX + self.reparked {
                 self.oracle.violations.push("it never comes to rest".to_owned());
                 break;
             }
-            if thing.is_some_and(|at| at <= self.now)
-                && let Some(Reverse((_, number))) = self.coming.pop()
-                && let Some(thing) = self.things.remove(&number)
+            if event.is_some_and(|at| at <= self.now)
+                && let Some(Reverse((_, number))) = self.queue.pop()
+                && let Some(event) = self.scheduled.remove(&number)
             {
-                self.happens(thing);
+                self.process(event);
             }
             self.calls();
         }
         if self.last_call > Timestamp::from_micros(end.as_micros() - micros(REST_LASTS)) {
             self.oracle.violations.push("platforms are still called when all is at rest".to_owned());
         }
-        happenings
+        events
     }
 
-    fn happens(&mut self, thing: Coming) {
-        match thing {
-            Coming::Act(index) => {
+    fn process(&mut self, event: Scheduled) {
+        match event {
+            Scheduled::Act(index) => {
                 let Step { act, .. } = self.plan.steps[index].clone();
                 self.act(act);
             }
-            Coming::Arrives { shop, webhook } => self.arrives(shop, *webhook),
-            Coming::Fetched { delivered } => {
+            Scheduled::Arrives { shop, webhook } => self.arrives(shop, *webhook),
+            Scheduled::Fetched { delivered } => {
                 self.inbox.push(Delivered { received_at: self.now, ..*delivered });
-                self.go();
+                self.run_pipeline();
             }
-            Coming::Ends { connection, key, sent_key, attempt, outcome, epoch } => {
+            Scheduled::Ends { connection, key, sent_key, attempt, outcome, epoch } => {
                 if epoch == self.epoch {
                     self.ends(&connection, &key, &sent_key, attempt, outcome);
                 }
             }
-            Coming::Goes => self.go(),
-            Coming::Quiet => self.quiet(),
+            Scheduled::Resume => self.run_pipeline(),
+            Scheduled::Quiet => self.quiet(),
         }
     }
 
@@ -309,7 +309,7 @@ impl World {
             let reported = Reported::Words(self.shops[shop].report(good, &dedupe_key));
             self.accept(shop, format!("{dedupe_key}-{good}"), reported, Source::Fetch);
         }
-        self.go();
+        self.run_pipeline();
     }
 
     fn accept(&mut self, shop: usize, dedupe_key: String, reported: Reported, source: Source) {
@@ -343,36 +343,36 @@ impl World {
                     if let Some(good) = webhook.good.filter(|_| webhook.by_people) {
                         let good = self.shops[shop].goods[good].clone();
                         let connection = self.shops[shop].connection.clone();
-                        self.oracle.blur_edits(&connection, &good, &self.pipeline.record);
+                        self.oracle.mark_edits_inexact(&connection, &good, &self.pipeline.record);
                     }
                     continue;
                 }
                 Some(WebhookFault::Late(seconds)) if may_be_lost => {
                     if let (Kind::Treez, Some(good)) = (self.shops[shop].kind, webhook.good) {
                         let why = "a level without a version came late";
-                        self.oracle.blur_levels(&self.shops[shop], good, why, &self.pipeline.record);
+                        self.oracle.mark_levels_inexact(&self.shops[shop], good, why, &self.pipeline.record);
                     }
                     at = at.after(Duration::from_secs(u64::from(seconds)));
                 }
                 Some(WebhookFault::Doubled(seconds)) => {
                     let again = at.after(Duration::from_secs(u64::from(seconds)));
-                    self.comes(again, Coming::Arrives { shop, webhook: Box::new(webhook.clone()) });
+                    self.schedule(again, Scheduled::Arrives { shop, webhook: Box::new(webhook.clone()) });
                 }
                 Some(WebhookFault::Leads(by)) => {
                     webhook.leads_by = by;
-                    self.blur_all_edits(shop);
+                    self.mark_all_edits_inexact(shop);
                 }
                 Some(WebhookFault::Refused) if may_be_lost => {
                     webhook.is_refused = true;
-                    self.blur_all_edits(shop);
+                    self.mark_all_edits_inexact(shop);
                     if let (Kind::Treez, Some(good)) = (self.shops[shop].kind, webhook.good) {
                         let why = "a level without a version was refused";
-                        self.oracle.blur_levels(&self.shops[shop], good, why, &self.pipeline.record);
+                        self.oracle.mark_levels_inexact(&self.shops[shop], good, why, &self.pipeline.record);
                     }
                 }
                 _ => {}
             }
-            self.comes(at, Coming::Arrives { shop, webhook: Box::new(webhook) });
+            self.schedule(at, Scheduled::Arrives { shop, webhook: Box::new(webhook) });
         }
     }
 
@@ -383,8 +383,11 @@ impl World {
         let is_thin = matches!(webhook.content, Content::Thin | Content::Raw(_, true));
         if is_thin && !is_active {
             // A notice that can't be fetched now is parked until the pause ends.
-            self.excused += 1;
-            self.comes(self.now.after(PARKED_FOR), Coming::Arrives { shop, webhook: Box::new(webhook) });
+            self.reparked += 1;
+            self.schedule(
+                self.now.after(PARKED_FOR),
+                Scheduled::Arrives { shop, webhook: Box::new(webhook) },
+            );
             return;
         }
         self.oracle.arrived(shop, webhook.number);
@@ -412,11 +415,11 @@ impl World {
                 delivered.is_refused = webhook.is_refused && !self.is_quiet;
             }
         }
-        self.go();
+        self.run_pipeline();
     }
 
     /// Passes the waiting deliveries to the pipeline, unless it is stopped.
-    fn go(&mut self) {
+    fn run_pipeline(&mut self) {
         if self.now < self.still_until || self.inbox.is_empty() {
             return;
         }
@@ -507,9 +510,9 @@ impl World {
         }
         let (key, sent_key) = (due.key.clone(), due.sent_key.clone());
         let (attempt, epoch) = (due.attempt, self.epoch);
-        self.comes(
+        self.schedule(
             self.now.after(takes),
-            Coming::Ends { connection: id, key, sent_key, attempt, outcome, epoch },
+            Scheduled::Ends { connection: id, key, sent_key, attempt, outcome, epoch },
         );
     }
 
@@ -558,7 +561,7 @@ impl World {
                 leads_by: Duration::ZERO,
                 is_refused: false,
             };
-            self.comes(self.now.after(CALL_TAKES), Coming::Fetched { delivered: Box::new(delivered) });
+            self.schedule(self.now.after(CALL_TAKES), Scheduled::Fetched { delivered: Box::new(delivered) });
         }
     }
 
@@ -569,7 +572,7 @@ impl World {
         self.webhook_faults.iter_mut().for_each(VecDeque::clear);
         self.faults.iter_mut().for_each(VecDeque::clear);
         self.still_until = self.now;
-        self.go();
+        self.run_pipeline();
         let again = self.pipeline.take_again(self.now);
         self.is_done(again);
         for shop in 0..self.shops.len() {
