@@ -30,7 +30,7 @@ fn product(platform: usize, number: u64) -> Event {
 }
 
 #[derive(Debug, Clone)]
-enum Happening {
+enum Change {
     /// A platform reports a level, perhaps after a newer report of it.
     Level { platform: usize, location: usize, available: Option<i32>, overtaken: bool },
     /// A platform reports the product, and so the link of the item.
@@ -54,7 +54,7 @@ struct Shelf {
 
 #[derive(Debug, Clone, Default)]
 struct Plain {
-    happened: u64,
+    changes: u64,
     linked: [bool; 2],
     shelves: [[Shelf; 2]; 2],
     levels: [Option<i32>; 2],
@@ -123,76 +123,76 @@ impl Plain {
         if was_held { Outcome::Applied } else { Outcome::Unchanged }
     }
 
-    fn happen(&mut self, happening: &Happening) -> Option<Outcome> {
-        if !matches!(happening, Happening::Again) {
-            self.happened += 1;
+    fn change(&mut self, change: &Change) -> Option<Outcome> {
+        if !matches!(change, Change::Again) {
+            self.changes += 1;
         }
-        match happening {
-            Happening::Level { platform, location, available, overtaken } => {
-                Some(self.level(*platform, *location, *available, version(self.happened, *overtaken)))
+        match change {
+            Change::Level { platform, location, available, overtaken } => {
+                Some(self.level(*platform, *location, *available, version(self.changes, *overtaken)))
             }
-            Happening::Product { platform } => Some(self.product(*platform)),
-            Happening::Untracked { platform } => Some(self.untracked(*platform)),
-            Happening::Again => None,
+            Change::Product { platform } => Some(self.product(*platform)),
+            Change::Untracked { platform } => Some(self.untracked(*platform)),
+            Change::Again => None,
         }
     }
 }
 
-fn version(happened: u64, overtaken: bool) -> i64 {
-    i64::try_from(happened).unwrap() - if overtaken { 4 } else { 0 }
+fn version(changes: u64, overtaken: bool) -> i64 {
+    i64::try_from(changes).unwrap() - if overtaken { 4 } else { 0 }
 }
 
 struct Model;
 
 impl ReferenceStateMachine for Model {
     type State = Plain;
-    type Transition = Vec<Happening>;
+    type Transition = Vec<Change>;
 
     fn init_state() -> BoxedStrategy<Plain> {
         Just(Plain::default()).boxed()
     }
 
     /// A batch.
-    fn transitions(plain: &Plain) -> BoxedStrategy<Vec<Happening>> {
+    fn transitions(plain: &Plain) -> BoxedStrategy<Vec<Change>> {
         let level = (0_usize..2, 0_usize..2, prop::option::weighted(0.9, -2..12), prop::bool::weighted(0.2));
-        let again = u32::from(plain.happened > 0);
-        let happening = prop_oneof![
+        let again = u32::from(plain.changes > 0);
+        let change = prop_oneof![
             12 => level.prop_map(|(platform, location, available, overtaken)| {
-                Happening::Level { platform, location, available, overtaken }
+                Change::Level { platform, location, available, overtaken }
             }),
-            2 => (0_usize..2).prop_map(|platform| Happening::Product { platform }),
-            1 => (0_usize..2).prop_map(|platform| Happening::Untracked { platform }),
-            again => Just(Happening::Again),
+            2 => (0_usize..2).prop_map(|platform| Change::Product { platform }),
+            1 => (0_usize..2).prop_map(|platform| Change::Untracked { platform }),
+            again => Just(Change::Again),
         ];
-        prop::collection::vec(happening, 1..4).boxed()
+        prop::collection::vec(change, 1..4).boxed()
     }
 
-    fn apply(mut plain: Plain, batch: &Vec<Happening>) -> Plain {
-        plain.ends = batch.iter().map(|happening| plain.happen(happening)).collect();
+    fn apply(mut plain: Plain, batch: &Vec<Change>) -> Plain {
+        plain.ends = batch.iter().map(|change| plain.change(change)).collect();
         plain
     }
 
-    fn preconditions(plain: &Plain, batch: &Vec<Happening>) -> bool {
-        plain.happened > 0 || !matches!(batch.first(), Some(Happening::Again))
+    fn preconditions(plain: &Plain, batch: &Vec<Change>) -> bool {
+        plain.changes > 0 || !matches!(batch.first(), Some(Change::Again))
     }
 }
 
 struct Real {
     record: Record,
-    happened: u64,
+    changes: u64,
     last: Option<Event>,
 }
 
 impl Real {
-    fn happen(&mut self, happening: &Happening) -> Event {
-        self.happened += u64::from(!matches!(happening, Happening::Again));
-        let number = self.happened;
-        let event = match *happening {
-            Happening::Level { platform, location, available, overtaken } => {
+    fn change(&mut self, change: &Change) -> Event {
+        self.changes += u64::from(!matches!(change, Change::Again));
+        let number = self.changes;
+        let event = match *change {
+            Change::Level { platform, location, available, overtaken } => {
                 report(platform, location, number, version(number, overtaken), available)
             }
-            Happening::Product { platform } => product(platform, number),
-            Happening::Untracked { platform } => {
+            Change::Product { platform } => product(platform, number),
+            Change::Untracked { platform } => {
                 let entity = model::EntityKind::Inventory;
                 event(
                     PLATFORMS[platform],
@@ -201,7 +201,7 @@ impl Real {
                     Payload::Deleted { entity, external: external("item") },
                 )
             }
-            Happening::Again => self.last.clone().unwrap(),
+            Change::Again => self.last.clone().unwrap(),
         };
         self.last = Some(event.clone());
         event
@@ -213,11 +213,11 @@ impl StateMachineTest for Model {
     type Reference = Self;
 
     fn init_test(_: &Plain) -> Real {
-        Real { record: Record::of(with_rule(Facts::default(), BaselineRule::Store)), happened: 0, last: None }
+        Real { record: Record::of(with_rule(Facts::default(), BaselineRule::Store)), changes: 0, last: None }
     }
 
-    fn apply(mut real: Real, plain: &Plain, batch: Vec<Happening>) -> Real {
-        let events = batch.iter().map(|happening| real.happen(happening)).collect();
+    fn apply(mut real: Real, plain: &Plain, batch: Vec<Change>) -> Real {
+        let events = batch.iter().map(|change| real.change(change)).collect();
         assert_eq!(real.record.commit(events), plain.ends, "how it ends");
         real
     }
