@@ -176,7 +176,7 @@ async fn a_rebuild_goes_on_where_it_was_cut_short_and_leaves_alone_what_no_event
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_history_longer_than_what_is_taken_up_at_once_is_rebuilt_whole() {
+async fn a_history_longer_than_one_page_is_rebuilt_whole() {
     const ITEMS: u64 = 100;
     const ROUNDS: i64 = 12;
     let world = World::start(&STAGES).await;

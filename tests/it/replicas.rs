@@ -73,8 +73,8 @@ async fn each_partition_has_one_owner(world: &World, crowd: &mut Crowd, shares: 
     crowd.assert_all_there(world, WORKED_OFF).await;
     world.quiet(PATIENCE, &crowd.merchants(), &[]).await;
     for (replica, share) in shares {
-        let taken_up = inputs(world, *replica).await - before[replica];
-        assert_eq!(taken_up, *share, "{replica:?} took up what is in its partitions and nothing else");
+        let consumed = inputs(world, *replica).await - before[replica];
+        assert_eq!(consumed, *share, "{replica:?} consumed what is in its partitions and nothing else");
     }
 }
 

@@ -107,9 +107,9 @@ async fn a_shop_that_sends_garbage_takes_no_other_shops_room_and_stops_nobody() 
         let ended: Vec<&str> = outcomes.of(delivery).iter().map(|ended| ended.outcome.as_str()).collect();
         assert_eq!(ended, ["dead"], "each has its outcome in the record");
     }
-    let given_up =
+    let discarded =
         world.scrape().await.count("tillflow_dead_letters_discarded_total", &[("room", "connection")]);
-    assert_eq!(given_up, (GARBAGE + 1 - there.len()) as u64);
+    assert_eq!(discarded, (GARBAGE + 1 - there.len()) as u64);
 }
 
 /// The first dead letter, with its original's bytes.

@@ -73,7 +73,7 @@ async fn what_was_accepted_is_what_came_to_an_end_and_what_is_under_way() {
 }
 
 #[tokio::test]
-async fn a_dead_event_that_is_taken_in_again_keeps_its_earlier_end_and_its_count_of_attempts() {
+async fn a_dead_event_that_is_re_ingested_keeps_its_earlier_end_and_its_count_of_attempts() {
     let database = shop().await;
     let store = &database.store;
     let first = event(1, "a");
