@@ -33,7 +33,7 @@ impl<'a> Till<'a> {
         let before = self.reads();
         let shop = self.account.shop();
         let item = shop.find("tea").expect("it is on sale").item;
-        shop.sell(&item, &self.account.place(), 1).expect("it is on sale");
+        shop.sell(&item, &self.account.location_id(), 1).expect("it is on sale");
         self.has(left).await;
         eventually(PATIENCE, "the products of the ticket are read", async || {
             if self.reads() > before { Ok(()) } else { Err(self.calls().join(", ")) }
@@ -96,7 +96,7 @@ async fn a_key_that_is_refused_is_the_account_s_and_not_asked_for_again_and_agai
     till.account.shop().set_standing(Standing::TokenRefused);
     let shop = till.account.shop();
     let item = shop.find("tea").expect("it is on sale").item;
-    shop.sell(&item, &till.account.place(), 1).expect("it is on sale");
+    shop.sell(&item, &till.account.location_id(), 1).expect("it is on sale");
     till.has(9).await;
     eventually(PATIENCE, "the account is refused", async || {
         let health = till.health().await;
@@ -104,7 +104,7 @@ async fn a_key_that_is_refused_is_the_account_s_and_not_asked_for_again_and_agai
     })
     .await;
     let calls = till.calls().len();
-    shop.sell(&item, &till.account.place(), 1).expect("it is on sale");
+    shop.sell(&item, &till.account.location_id(), 1).expect("it is on sale");
     till.has(8).await;
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     assert_eq!(till.calls().len(), calls, "no call before the probe: {:?}", till.calls());

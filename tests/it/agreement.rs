@@ -9,7 +9,7 @@ const ROUNDS: i32 = 3;
 
 fn level(account: &Account) -> Option<String> {
     let item = account.shop().find("tea")?.item;
-    account.shop().level(&item, &account.place())
+    account.shop().level(&item, &account.location_id())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -26,7 +26,7 @@ async fn two_platforms_that_each_sell_one_of_ten_at_the_same_moment_end_at_eight
         }
         for account in accounts {
             let item = account.shop().find("tea").expect("it is on sale").item;
-            account.shop().sell(&item, &account.place(), 1).expect("there is one");
+            account.shop().sell(&item, &account.location_id(), 1).expect("there is one");
             assert_eq!(level(account), Some((before - 1).to_string()), "neither knows of the other's sale");
         }
         for account in accounts {

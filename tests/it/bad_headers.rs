@@ -103,8 +103,8 @@ async fn headers_that_nobody_can_read_cost_the_intake_of_partners_a_moment_and_w
         // A webhook sent meanwhile is on disk at once.
         let second = i64::try_from(index).expect("few");
         let reported = till.level(&format!("webhook-{index}"), ITEM, second, second);
-        let answer = Sender::default().send(&reported).await.expect("ingest answers");
-        assert_eq!(answer.status, 200, "webhook {index}");
+        let response = Sender::default().send(&reported).await.expect("ingest answers");
+        assert_eq!(response.status, 200, "webhook {index}");
     }
     eventually(PATIENCE, "the intake's connection is back", async || {
         let (intake, counted) = (
@@ -125,7 +125,7 @@ async fn headers_that_nobody_can_read_cost_the_intake_of_partners_a_moment_and_w
     eventually(PATIENCE, "another partner is answered", async || {
         let body = level_body("shopify", ITEM, Account::LOCATION, 40, 40);
         let reply = timeout(Duration::from_secs(2), good.request(subject.clone(), body.into())).await;
-        match reply.map_err(|_| "no answer".to_owned())? {
+        match reply.map_err(|_| "no response".to_owned())? {
             Ok(reply) if reply.payload.starts_with(b"{\"") && !reply.payload.starts_with(b"{\"error") => {
                 Ok(())
             }

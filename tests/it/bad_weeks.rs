@@ -143,7 +143,7 @@ fn tea(account: &Account) -> ItemIds {
 /// The level of the tea at a platform.
 fn level(account: &Account) -> Option<String> {
     let item = account.shop().find("tea")?.item;
-    account.shop().level(&item, &account.place())
+    account.shop().level(&item, &account.location_id())
 }
 
 async fn connection(world: &World, account: &Account) -> Connection {
@@ -160,7 +160,7 @@ fn add(account: &Account, sku: &str, pieces: i64) -> ItemIds {
 
 fn sell(account: &Account, pieces: i64) {
     let item = tea(account).item;
-    account.shop().sell(&item, &account.place(), pieces).expect("it is on sale");
+    account.shop().sell(&item, &account.location_id(), pieces).expect("it is on sale");
 }
 
 /// Waits until `is_so` returns true.

@@ -15,7 +15,7 @@ fn sku(number: i64) -> String {
 
 fn level(account: &Account, number: i64) -> Option<String> {
     let shop = account.shop();
-    shop.level(&shop.find(&sku(number))?.item, &account.place())
+    shop.level(&shop.find(&sku(number))?.item, &account.location_id())
 }
 
 /// Number of requests that set levels.
@@ -46,13 +46,13 @@ async fn many_levels_that_change_at_once_are_set_in_few_requests_and_each_has_it
     let shop = shopify.shop();
     shop.lose_webhooks(true);
     let item = shop.find(&sku(1)).expect("it is on sale").item;
-    shop.restock(&item, &shopify.place(), 5).expect("it is on sale");
+    shop.restock(&item, &shopify.location_id(), 5).expect("it is on sale");
     shop.delete_product(&shop.find(&sku(2)).expect("it is on sale").product).expect("it is on sale");
     shop.lose_webhooks(false);
     for number in 0..PRODUCTS {
         let till = square.shop();
         let item = till.find(&sku(number)).expect("it is on sale").item;
-        till.sell(&item, &square.place(), 3).expect("it is on sale");
+        till.sell(&item, &square.location_id(), 3).expect("it is on sale");
     }
     square.shop().deliver_now().await;
     eventually(PATIENCE, "the store has all sales", async || {

@@ -61,7 +61,7 @@ async fn a_cluster_loses_and_repeats_nothing_while_its_servers_die_and_are_renew
     for killed in TWO {
         world.server_mut(killed).kill().await.expect("it can be killed");
     }
-    let taken = eventually(PATIENCE, "the answers that were on their way have come", async || {
+    let taken = eventually(PATIENCE, "the responses that were on their way have come", async || {
         let taken = stream.taken();
         tokio::time::sleep(STILL_FOR).await;
         if stream.taken() == taken { Ok(taken) } else { Err(stream.taken()) }

@@ -11,7 +11,7 @@ async fn what_every_stage_took_up_is_what_it_ended_and_what_it_passed_on_is_what
     let accounts = [&shopify, &square];
     for account in accounts {
         let tea = account.shop().find("tea").expect("it is on sale");
-        account.shop().sell(&tea.item, &account.place(), 1).expect("there are ten");
+        account.shop().sell(&tea.item, &account.location_id(), 1).expect("there are ten");
         account.shop().edit_title(&tea.product, "Sencha").expect("it is on sale");
         account.shop().add_customer("Ada", "Byron", "ada@example.com").expect("customers are welcome");
     }
@@ -46,7 +46,7 @@ async fn what_every_stage_took_up_is_what_it_ended_and_what_it_passed_on_is_what
     let counted =
         |stage, outcome| scrape.count("tillflow_events_total", &[("stage", stage), ("outcome", outcome)]);
     assert_eq!(counted("normalize", "dead"), 1);
-    assert_eq!(counted("apply", "filtered"), 1, "of a place that isn't linked");
+    assert_eq!(counted("apply", "filtered"), 1, "of a location that isn't linked");
     assert_eq!(counted("dedupe", "duplicate"), 1);
     assert!(counted("normalize", "filtered") > 0, "Square's thin notifications were completed by fetch");
 }

@@ -177,8 +177,8 @@ impl Crowd {
             .map(|(index, event_outcome)| (event_outcome.delivery.to_string(), index))
             .collect();
         for (item, taken) in &shop.taken {
-            let places: Vec<usize> = taken.iter().map(|id| order[id]).collect();
-            assert!(places.is_sorted(), "{} item {item}: in the order of the 2xx", merchant.store);
+            let positions: Vec<usize> = taken.iter().map(|id| order[id]).collect();
+            assert!(positions.is_sorted(), "{} item {item}: in the order of the 2xx", merchant.store);
             let last = i32::try_from(taken.len()).expect("few");
             let level = world.level(merchant, &format!("sku-{PRODUCT}-{item}")).await;
             assert_eq!(level, Some(Quantity::pieces(last)), "the last one counts");
@@ -239,16 +239,16 @@ async fn keep(
             let intakes = lock(intakes);
             intakes[turn % intakes.len()].clone()
         };
-        let answer = sender.send(&Signed { url: format!("{intake}{path}"), ..delivery.clone() }).await;
+        let response = sender.send(&Signed { url: format!("{intake}{path}"), ..delivery.clone() }).await;
         attempts += 1;
-        if let Some(answer) = answer.as_ref().filter(|answer| (200..300).contains(&answer.status)) {
-            return (answer.delivery().expect("the topic is known"), attempts);
+        if let Some(response) = response.as_ref().filter(|response| (200..300).contains(&response.status)) {
+            return (response.delivery().expect("the topic is known"), attempts);
         }
-        if let Some(answer) = answer.as_ref().filter(|answer| answer.status == 503) {
-            assert!(answer.header("retry-after").is_some(), "{answer:?}");
-            lock(reasons).extend(answer.body["detail"].as_str().map(str::to_owned));
+        if let Some(response) = response.as_ref().filter(|response| response.status == 503) {
+            assert!(response.header("retry-after").is_some(), "{response:?}");
+            lock(reasons).extend(response.body["detail"].as_str().map(str::to_owned));
         }
-        assert!(Instant::now() < deadline, "not taken within {RETRY_LIMIT:?}; at last: {answer:?}");
+        assert!(Instant::now() < deadline, "not taken within {RETRY_LIMIT:?}; at last: {response:?}");
         tokio::time::sleep(RETRY_PAUSE).await;
     }
 }

@@ -99,9 +99,9 @@ async fn while_the_database_is_away_unauthenticated_clients_are_asked_to_come_ba
     world.postgres.kill().await.expect("the database can be killed");
     let sender = Sender::default();
     let first = account.product("made", 1000, "Tea", 1, 0);
-    let answer = sender.send(&first).await.expect("the intake answers");
-    assert_eq!(answer.status, 503, "{answer:?}");
-    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    let response = sender.send(&first).await.expect("the intake answers");
+    assert_eq!(response.status, 503, "{response:?}");
+    assert!(response.header("retry-after").is_some(), "{response:?}");
     // A delivery whose connection the intake has cached, with an item that enrich hasn't.
     let stream = crowd.send(1);
     stream.reaches(1).await;

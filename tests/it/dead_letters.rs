@@ -65,7 +65,7 @@ async fn wait_for_dead_letters(world: &World, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_given_up() {
+async fn dead_letters_are_listed_by_cause_re_ingested_as_the_same_events_and_discarded() {
     let (mut world, merchant, account) = shop().await;
     let sender = Sender::default();
     let send = async |delivery| sender.send_until_kept(&delivery, PATIENCE).await.0;
@@ -124,9 +124,9 @@ async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_
     assert_eq!(shown["delivery_id"].as_str(), Some(&*poison));
     assert_eq!(shown["original"].as_str(), Some("{\"available\": \"no\"}"));
     assert_eq!(shown["history"].as_array().map(Vec::len), Some(1), "{shown}");
-    let given_up =
+    let discarded =
         tillflow(&world, &["dlq", "discard", &dead_letter, "--note", "no such platform"]).await.well();
-    assert_eq!(given_up[0]["done"].as_u64(), Some(1));
+    assert_eq!(discarded[0]["done"].as_u64(), Some(1));
     assert_eq!(dead_letters(&world).await, 0);
 
     world.quiet(PATIENCE, &[&merchant], &[]).await;

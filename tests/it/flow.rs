@@ -34,7 +34,7 @@ async fn a_level_of_shopify_ends_in_postgres_and_at_square_and_its_echo_stops_th
     // The shop's own webhook of the sale is delayed; the same report arrives with a trace context.
     shopify.shop().hold_webhooks(true);
     let item = shopify.shop().find("tea").expect("it is on sale").item;
-    shopify.shop().sell(&item, &shopify.place(), 3).expect("there are ten");
+    shopify.shop().sell(&item, &shopify.location_id(), 3).expect("there are ten");
     let number = item.parse().expect("a number");
     let now = i64::from(u32::MAX);
     let body = level_body("shopify", number, Account::LOCATION, 7, now);
@@ -46,7 +46,7 @@ async fn a_level_of_shopify_ends_in_postgres_and_at_square_and_its_echo_stops_th
     assert_eq!(world.level(&merchant, "tea").await, Some(Quantity::pieces(7)));
     let at_square = square.shop().find("tea").expect("it is on sale").item;
     eventually(PATIENCE, "Square has seven", async || {
-        let level = square.shop().level(&at_square, &square.place());
+        let level = square.shop().level(&at_square, &square.location_id());
         if level.as_deref() == Some("7") { Ok(()) } else { Err(format!("it has {level:?}")) }
     })
     .await;

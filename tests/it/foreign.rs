@@ -123,7 +123,7 @@ async fn a_publish_is_answered_at_an_inbox_alone_and_kept_whatever_reply_subject
         sent.expect("it is sent");
         let delivery = DeliveryId::derive(&shop.account.connection, TOPIC, id.as_bytes()).to_string();
         let event_outcome = world.event_outcome(PATIENCE, &shop.merchant, &delivery).await;
-        assert_eq!(event_outcome.outcome, Outcome::Applied, "{reply}: it is kept without an answer");
+        assert_eq!(event_outcome.outcome, Outcome::Applied, "{reply}: it is kept without a response");
     }
     eventually(PATIENCE, "each refused reply is counted", async || {
         let refused = world.scrape().await.count("tillflow_replies_refused_total", &[("by", "platforms")]);
@@ -265,12 +265,12 @@ async fn what_others_write_into_our_streams_is_set_aside_and_everything_goes_on(
 async fn a_ghost_among_the_members_takes_no_partition_away_for_good() {
     let world = World::start(&Program::ALL).await;
     let client = administrator(&world).await;
-    // An invalid sign of life, without an expiry: it would never end.
+    // An invalid heartbeat, without an expiry: it would never end.
     for stage in ["normalize", "dedupe", "enrich", "apply", "propagate", "fetch"] {
         let subject = format!("pos.members.{stage}.ghost");
         client.publish(subject, "{\"stream\":\"RAW\"}".into()).await.expect("it is sent");
     }
-    // A member with valid signs of life that never takes over its partitions.
+    // A member with valid heartbeats that never takes over its partitions.
     let shows_life = tokio::spawn({
         let client = client.clone();
         async move {

@@ -7,7 +7,7 @@ use model::{ConflictKind, Delivery, DeliveryKind};
 use std::{io::Write as _, time::Duration};
 use store::ConflictFilter;
 use testkit::{
-    Account, AccountOptions, Answer, Merchant, Program, Sender, Signed, World, WorldOptions, eventually,
+    Account, AccountOptions, Merchant, Program, Response, Sender, Signed, World, WorldOptions, eventually,
 };
 
 const MEBIBYTE: usize = 1024 * 1024;
@@ -22,16 +22,16 @@ async fn intake() -> (World, Merchant, Account) {
     (world, merchant, account)
 }
 
-async fn answer(delivery: &Signed) -> Answer {
+async fn response_to(delivery: &Signed) -> Response {
     Sender::default().send(delivery).await.expect("the intake answers")
 }
 
 /// Asserts that the response is a problem (RFC 9457) with that status.
-fn assert_problem(answer: &Answer, status: u16) {
-    assert_eq!(answer.status, status, "{answer:?}");
-    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{answer:?}");
-    assert_eq!(answer.body["status"], status, "{answer:?}");
-    assert!(answer.body["title"].is_string() && answer.body["detail"].is_string(), "{answer:?}");
+fn assert_problem(response: &Response, status: u16) {
+    assert_eq!(response.status, status, "{response:?}");
+    assert_eq!(response.header("content-type"), Some("application/problem+json"), "{response:?}");
+    assert_eq!(response.body["status"], status, "{response:?}");
+    assert!(response.body["title"].is_string() && response.body["detail"].is_string(), "{response:?}");
 }
 
 /// The deliveries of the store in RAW, in order.
@@ -64,7 +64,7 @@ async fn only_what_is_signed_known_and_small_enough_gets_in() {
     let (world, merchant, account) = intake().await;
     let signed = || account.level("reported", 1, 10, 1);
 
-    assert_problem(&answer(&signed().without("x-shopify-hmac-sha256")).await, 401);
+    assert_problem(&response_to(&signed().without("x-shopify-hmac-sha256")).await, 401);
     let forged = Account {
         secret: "another".to_owned(),
         simulator: None,
@@ -73,32 +73,35 @@ async fn only_what_is_signed_known_and_small_enough_gets_in() {
         webhook_url: account.webhook_url.clone(),
         ..account
     };
-    assert_problem(&answer(&forged.level("reported", 1, 10, 1)).await, 401);
+    assert_problem(&response_to(&forged.level("reported", 1, 10, 1)).await, 401);
     let mut changed = signed();
     changed.body.push(b' ');
-    assert_problem(&answer(&changed).await, 401);
+    assert_problem(&response_to(&changed).await, 401);
 
     for url in [format!("{}-no", signed().url), signed().url.replace("/shopify/", "/square/")] {
-        assert_problem(&answer(&Signed { url, ..signed() }).await, 404);
+        assert_problem(&response_to(&Signed { url, ..signed() }).await, 404);
     }
     for path in ["/", "/webhook", "/webhook/shopify", "/metrics"] {
         let url = format!("{}{path}", world.ingest_url());
-        assert_problem(&answer(&Signed { url, ..signed() }).await, 404);
+        assert_problem(&response_to(&Signed { url, ..signed() }).await, 404);
     }
     let read = reqwest::get(signed().url).await.expect("the intake answers");
     assert_eq!((read.status().as_u16(), read.headers()["allow"].to_str().ok()), (405, Some("POST")));
 
     let blank = |bytes: usize| vec![b' '; bytes];
-    assert_problem(&answer(&account.sign(TOPIC, "large", blank(LARGEST + 1))).await, 413);
+    assert_problem(&response_to(&account.sign(TOPIC, "large", blank(LARGEST + 1))).await, 413);
     let bomb = gzip(&blank(64 * MEBIBYTE));
     assert!(bomb.len() < MEBIBYTE / 4);
-    assert_problem(&answer(&account.sign(TOPIC, "bomb", bomb).with("content-encoding", "gzip")).await, 413);
+    assert_problem(
+        &response_to(&account.sign(TOPIC, "bomb", bomb).with("content-encoding", "gzip")).await,
+        413,
+    );
 
     // Topics of our own readings, and of messages between our services, aren't the platform's.
     let (reentry, instruction) = (DeliveryKind::Reentry, DeliveryKind::Instruction);
     let ours = ["inventory_level/read", "product/read", reentry.topic(), instruction.topic()];
     for topic in ["carts/update"].into_iter().chain(ours) {
-        let unknown = answer(&account.sign(topic, "unknown", b"{}".to_vec())).await;
+        let unknown = response_to(&account.sign(topic, "unknown", b"{}".to_vec())).await;
         assert_eq!((unknown.status, &unknown.body["kept"]), (200, &false.into()), "{topic}");
     }
     assert_eq!(kept(&world, &merchant).await, [], "nothing of all that was kept");
@@ -107,9 +110,9 @@ async fn only_what_is_signed_known_and_small_enough_gets_in() {
     let largest = account.sign(TOPIC, "largest", blank(LARGEST));
     let mut ids = Vec::new();
     for delivery in [signed(), small, largest] {
-        let answer = answer(&delivery).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        ids.extend(answer.delivery());
+        let response = response_to(&delivery).await;
+        assert_eq!(response.status, 200, "{response:?}");
+        ids.extend(response.delivery());
     }
     let kept = kept(&world, &merchant).await;
     let found: Vec<String> = kept.iter().map(|delivery| delivery.id.to_string()).collect();
@@ -134,10 +137,10 @@ async fn a_body_is_taken_in_any_spelling_of_its_coding_and_kept_byte_for_byte() 
     let spelled = ["GZIP", " gzip ", "x-gzip", "identity, gzip"];
     for (index, coding) in spelled.into_iter().enumerate() {
         let delivery = account.sign(TOPIC, &index.to_string(), gzip(plain)).with("content-encoding", coding);
-        assert_eq!(answer(&delivery).await.status, 200, "{coding:?}");
+        assert_eq!(response_to(&delivery).await.status, 200, "{coding:?}");
     }
     let marked = account.sign(TOPIC, "marked", plain.to_vec()).with("content-encoding", "Identity");
-    assert_eq!(answer(&marked).await.status, 200);
+    assert_eq!(response_to(&marked).await.status, 200);
     let kept = kept(&world, &merchant).await;
     assert_eq!(kept.len(), spelled.len() + 1);
     assert!(kept.iter().all(|delivery| *delivery.body == plain[..]), "a byte order mark stays: {kept:?}");
@@ -148,20 +151,21 @@ async fn a_refused_body_is_counted_each_time_and_is_one_open_conflict_of_its_con
     let (world, merchant, shopify) = intake().await;
     let treez = world.account(&merchant, "treez", AccountOptions::silent()).await;
     let blank = |bytes: usize| vec![b' '; bytes];
-    let refused = answer(&treez.sign("", "", blank(MEBIBYTE + 1))).await;
+    let refused = response_to(&treez.sign("", "", blank(MEBIBYTE + 1))).await;
     assert_problem(&refused, 413);
     assert!(refused.body["detail"].as_str().is_some_and(|detail| detail.contains("1048576")), "{refused:?}");
-    let unknown = answer(&shopify.sign(TOPIC, "br", b"{}".to_vec()).with("content-encoding", "br")).await;
+    let unknown =
+        response_to(&shopify.sign(TOPIC, "br", b"{}".to_vec()).with("content-encoding", "br")).await;
     assert_problem(&unknown, 415);
     assert_eq!(unknown.header("accept-encoding"), Some("gzip, x-gzip, deflate, identity"));
     let broken = shopify.sign(TOPIC, "broken", b"{}".to_vec()).with("content-encoding", "gzip");
     for _ in 0..3 {
-        assert_problem(&answer(&broken).await, 400);
+        assert_problem(&response_to(&broken).await, 400);
     }
     // An unauthenticated client's body isn't decompressed, and doesn't count for the connection.
-    assert_problem(&answer(&broken.clone().without("x-shopify-hmac-sha256")).await, 401);
+    assert_problem(&response_to(&broken.clone().without("x-shopify-hmac-sha256")).await, 401);
     let nobody = Signed { url: format!("{}-no", broken.url), ..broken };
-    assert_problem(&answer(&nobody).await, 404);
+    assert_problem(&response_to(&nobody).await, 404);
 
     let scrape = world.scrape().await;
     let counts = ["too_large", "unknown_coding", "malformed"]
@@ -193,17 +197,17 @@ async fn a_connection_that_sends_too_often_learns_when_to_come_back_and_no_other
     };
     // Requests of an unauthenticated client don't count against the merchant's limit.
     for _ in 0..5 {
-        assert_problem(&answer(&ticket(0).without("authorization")).await, 401);
+        assert_problem(&response_to(&ticket(0).without("authorization")).await, 401);
     }
     // Nor do repeats of kept deliveries.
     for number in [0, 1, 0, 1, 0, 2, 2] {
-        assert_eq!(answer(&ticket(number)).await.status, 200);
+        assert_eq!(response_to(&ticket(number)).await.status, 200);
     }
-    let refused = answer(&ticket(3)).await;
+    let refused = response_to(&ticket(3)).await;
     assert_problem(&refused, 429);
     let seconds: u64 = refused.header("retry-after").and_then(|text| text.parse().ok()).expect("seconds");
     assert!((1..=20).contains(&seconds), "{seconds}");
-    assert_eq!(answer(&other.level("reported", 1, 10, 1)).await.status, 200);
+    assert_eq!(response_to(&other.level("reported", 1, 10, 1)).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,9 +219,9 @@ async fn a_bulk_edit_of_three_hundred_passes_at_once_within_a_hundred_a_minute()
     let sender = Sender::default();
     let edits: Vec<Signed> =
         (0..300).map(|edit| account.level(&format!("edit-{edit}"), 1, edit, edit)).collect();
-    let answers = futures::future::join_all(edits.iter().map(|edit| sender.send(edit))).await;
+    let responses = futures::future::join_all(edits.iter().map(|edit| sender.send(edit))).await;
     let statuses: Vec<Option<u16>> =
-        answers.into_iter().map(|answer| answer.map(|answer| answer.status)).collect();
+        responses.into_iter().map(|response| response.map(|response| response.status)).collect();
     assert!(statuses.iter().all(|status| *status == Some(200)), "{statuses:?}");
 }
 
@@ -228,7 +232,7 @@ async fn without_the_broker_the_intake_says_503_and_the_retry_is_the_same_delive
     sender.send_until_kept(&account.level("before", 1, 10, 1), PATIENCE).await;
     world.nats.kill().await.expect("the broker can be killed");
     let delivery = account.level("meanwhile", 1, 9, 2);
-    let refused = answer(&delivery).await;
+    let refused = response_to(&delivery).await;
     assert_problem(&refused, 503);
     assert!(refused.header("retry-after").is_some());
     world.nats.restart().await.expect("the broker comes back");
@@ -245,7 +249,7 @@ async fn a_sender_that_goes_away_before_the_answer_is_counted_and_so_is_what_was
     Sender::default().send_until_kept(&account.level("before", 1, 10, 1), PATIENCE).await;
     world.nats.kill().await.expect("the broker can be killed");
     let hasty = Sender::patient_for(Duration::from_secs(1));
-    assert!(hasty.send(&account.level("meanwhile", 1, 9, 2)).await.is_none(), "there is no answer in time");
+    assert!(hasty.send(&account.level("meanwhile", 1, 9, 2)).await.is_none(), "there is no response in time");
     world.nats.restart().await.expect("the broker comes back");
     eventually(PATIENCE, "both deliveries are in RAW", async || {
         let kept = kept(&world, &merchant).await.len();

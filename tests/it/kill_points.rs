@@ -110,7 +110,7 @@ impl Shops {
         );
         for account in accounts {
             let tea = account.shop().find("tea").expect("it is on sale");
-            let level = account.shop().level(&tea.item, &account.place());
+            let level = account.shop().level(&tea.item, &account.location_id());
             assert_eq!(level, Some(left.to_string()), "{}: {sold} were sold", account.platform);
         }
         for account in accounts {
@@ -129,8 +129,8 @@ fn name(sold: i32) -> String {
 
 fn sell(shop: &ShopHandle) {
     let tea = shop.find("tea").expect("it is on sale");
-    let place = shop.locations().swap_remove(0);
-    shop.sell(&tea.item, &place, 1).expect("there is enough");
+    let location = shop.locations().swap_remove(0);
+    shop.sell(&tea.item, &location, 1).expect("there is enough");
 }
 
 /// Sends deliveries that normalize has to reject; returns the intake's ids of the accepted ones.

@@ -103,9 +103,9 @@ async fn an_order_of_the_largest_size_is_applied_and_a_poisoned_one_comes_back_f
 
 /// Sends a request; returns the error's code, if there is one.
 async fn asked(client: &Client, subject: String, payload: Vec<u8>) -> Option<u64> {
-    let answer = client.request(subject, payload.into()).await.expect("ingest answers");
-    let answer: Value = serde_json::from_slice(&answer.payload).expect("JSON");
-    answer["error"]["code"].as_u64()
+    let response = client.request(subject, payload.into()).await.expect("ingest answers");
+    let response: Value = serde_json::from_slice(&response.payload).expect("JSON");
+    response["error"]["code"].as_u64()
 }
 
 fn fetched(account: &Account, merchant: &Merchant, topic: &str, attempt: u32, body: Vec<u8>) -> Vec<u8> {

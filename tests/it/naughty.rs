@@ -122,15 +122,15 @@ async fn every_body_that_is_signed_is_kept_byte_for_byte_whatever_it_holds() {
     for account in &accounts {
         for (index, body) in bodies.iter().enumerate() {
             let delivery = account.sign("products/update", &format!("naughty-{index}"), body.clone());
-            let answer = sender.send(&delivery).await.expect("the intake answers");
+            let response = sender.send(&delivery).await.expect("the intake answers");
             let shown = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
-            assert_eq!(answer.status, 200, "{} {shown:?}: {answer:?}", account.platform);
-            assert!(answer.delivery().is_some(), "{} {shown:?}: {answer:?}", account.platform);
+            assert_eq!(response.status, 200, "{} {shown:?}: {response:?}", account.platform);
+            assert!(response.delivery().is_some(), "{} {shown:?}: {response:?}", account.platform);
         }
         let empty = account.sign("products/update", "empty", Vec::new());
-        let answer = sender.send(&empty).await.expect("the intake answers");
+        let response = sender.send(&empty).await.expect("the intake answers");
         let expected = if account.platform == "shopify" { 401 } else { 200 };
-        assert_eq!(answer.status, expected, "an empty body of {}", account.platform);
+        assert_eq!(response.status, expected, "an empty body of {}", account.platform);
     }
     let kept = kept(&world, &merchant).await;
     for account in &accounts {

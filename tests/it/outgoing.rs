@@ -64,7 +64,7 @@ async fn a_url_that_leads_inside_is_never_called_and_its_connection_says_so_unti
         move_to(&world, &square, &url).await;
         // A write is due there, and a notification names an object to be fetched there.
         let tea = shopify.shop().find("tea").expect("tea is on sale");
-        shopify.shop().sell(&tea.item, &shopify.place(), 1).expect("there is some");
+        shopify.shop().sell(&tea.item, &shopify.location_id(), 1).expect("there is some");
         let other = NewVariant::stocked(&format!("other-{number}"), 950, 10, &square.shop().locations());
         square.shop().add_product("Other tea", &[other]).expect("the shop takes it");
         until_misconfigured(&world, &square).await;
@@ -81,7 +81,8 @@ async fn a_url_that_leads_inside_is_never_called_and_its_connection_says_so_unti
         world.quiet(PATIENCE, &[&merchant], &[&shopify, &square]).await;
         assert_eq!(connection(&world, &square).await.health, Health::Ok);
         assert_eq!(conflicts(&world, &square).await, Vec::<String>::new());
-        let held = square.shop().find("tea").and_then(|tea| square.shop().level(&tea.item, &square.place()));
+        let held =
+            square.shop().find("tea").and_then(|tea| square.shop().level(&tea.item, &square.location_id()));
         assert_eq!(held, Some((10 - number).to_string()));
         assert_eq!(world.level(&merchant, "tea").await, Some(Quantity::pieces(10 - number)));
         let fetched = world.level(&merchant, &format!("other-{number}")).await;

@@ -45,7 +45,7 @@ fn troubles() -> [Trouble; 5] {
         trouble("failing", 503, false, Chaos { server_error: 0.5, ..calm }),
         trouble("forgetful", 500, true, Chaos { error_after_success: 0.8, ..late }),
         trouble("resetting", 0, true, Chaos { reset_after_success: 0.8, ..late }),
-        trouble("slow", 200, false, Chaos { answer_ms_max: 2_000, ..calm }),
+        trouble("slow", 200, false, Chaos { response_ms_max: 2_000, ..calm }),
         trouble("throttling", 429, false, Chaos { throttle_429: 0.7, ..calm }),
     ]
 }
@@ -93,7 +93,7 @@ impl Pair {
     fn sell(&self) {
         for account in &self.accounts {
             let tea = account.shop().find("tea").expect("it is on sale");
-            account.shop().sell(&tea.item, &account.place(), 1).expect("there is enough");
+            account.shop().sell(&tea.item, &account.location_id(), 1).expect("there is enough");
             self.sold.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -128,8 +128,11 @@ impl Pair {
         for account in &self.accounts {
             let shop = account.shop();
             let tea = shop.find("tea").expect("it is on sale");
-            let held =
-                (shop.level(&tea.item, &account.place()), shop.price(&tea.variant), shop.title(&tea.product));
+            let held = (
+                shop.level(&tea.item, &account.location_id()),
+                shop.price(&tea.variant),
+                shop.title(&tea.product),
+            );
             if held != wanted {
                 return Err(format!(
                     "{} of {} has {held:?}, not {wanted:?}",

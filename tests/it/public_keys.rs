@@ -13,7 +13,7 @@ use runner::{Metrics, Readiness, Service};
 use serde_json::json;
 use std::{collections::BTreeSet, net::SocketAddr};
 use store::{Connection, Health, Rules};
-use testkit::{Answer, Merchant, Sender, Signed, World};
+use testkit::{Merchant, Response, Sender, Signed, World};
 use tokio_util::sync::CancellationToken;
 
 const SECRET: &str = "the token of the webhook";
@@ -54,7 +54,7 @@ impl Shop {
         Self { world, merchant, keys, url, stop }
     }
 
-    async fn send(&self, delivery: &Signed) -> Answer {
+    async fn send(&self, delivery: &Signed) -> Response {
         Sender::default().send(delivery).await.expect("the intake responds")
     }
 

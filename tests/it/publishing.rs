@@ -160,8 +160,8 @@ async fn a_publish_shares_the_room_for_bodies_and_is_asked_to_come_again_where_i
         let mut headers = async_nats::HeaderMap::new();
         headers.insert("Nats-Msg-Id", id);
         let to = subject(&merchant, &account, TOPIC);
-        let answer = client.request_with_headers(to, headers, payload.into()).await.expect("an answer");
-        serde_json::from_slice::<Value>(&answer.payload).expect("it is JSON")
+        let response = client.request_with_headers(to, headers, payload.into()).await.expect("a response");
+        serde_json::from_slice::<Value>(&response.payload).expect("it is JSON")
     };
     // With white space around it, so that it is the same report.
     let large = [level(10, 1), vec![b' '; 20_000]].concat();

@@ -82,10 +82,10 @@ async fn a_rebuild_names_what_differs_from_the_events_and_puts_it_right_while_se
 
     let rebuilt = tillflow(&world, &["rebuild"]).await;
     assert_eq!((rebuilt.code, found(&rebuilt).0), (0, expected(&DAMAGED)), "{rebuilt:?}");
-    assert_eq!(found(&rebuilt).1["mended"], found(&looked).1["mended"]);
+    assert_eq!(found(&rebuilt).1["corrected"], found(&looked).1["corrected"]);
     assert_eq!(digests(&world).await, before, "all is as it was");
     let again = tillflow(&world, &["rebuild"]).await.well();
-    assert_eq!((again.len(), again[0]["mended"].as_u64()), (1, Some(0)), "{again:?}");
+    assert_eq!((again.len(), again[0]["corrected"].as_u64()), (1, Some(0)), "{again:?}");
     world.quiet(PATIENCE, &[&merchant], &[&shopify, &square]).await;
     world.assert_sound(&merchant).await;
 }
@@ -126,7 +126,7 @@ async fn what_happened_over_damaged_rows_counts_and_so_does_what_happens_while_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rebuild_goes_on_where_it_was_cut_short_and_leaves_alone_what_events_do_not_tell() {
+async fn a_rebuild_goes_on_where_it_was_cut_short_and_leaves_alone_what_no_event_changed() {
     let world = World::start(&Program::ALL).await;
     lived(&world).await;
     let before = digests(&world).await;
@@ -176,7 +176,7 @@ async fn a_rebuild_goes_on_where_it_was_cut_short_and_leaves_alone_what_events_d
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_history_longer_than_what_is_taken_up_at_once_is_rebuilt_whole() {
+async fn a_history_longer_than_one_page_is_rebuilt_whole() {
     const ITEMS: u64 = 100;
     const ROUNDS: i64 = 12;
     let world = World::start(&STAGES).await;

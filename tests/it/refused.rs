@@ -94,8 +94,8 @@ async fn a_grant_that_is_missing_makes_apply_wait_unready_with_the_remedy_and_co
     let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
     let admin = world.process(Program::Apply).admin().expect("it reports its address");
     let readyz = async || {
-        let answer = reqwest::get(format!("http://{admin}/readyz")).await.expect("it answers");
-        (answer.status().as_u16(), answer.text().await.expect("a text"))
+        let response = reqwest::get(format!("http://{admin}/readyz")).await.expect("it answers");
+        (response.status().as_u16(), response.text().await.expect("a text"))
     };
     world.sql("REVOKE INSERT ON events FROM tillflow_pipeline").await;
     let made = account.product("made", 1000, "Tea", 1, 0);

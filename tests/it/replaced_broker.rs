@@ -66,7 +66,7 @@ async fn a_broker_that_begins_anew_goes_on_behind_the_record_or_has_apply_wait_a
     })
     .await;
     tokio::time::sleep(A_WHILE).await;
-    let taken_up = world.scrape().await.count("tillflow_inputs_total", &of_apply);
-    assert_eq!(taken_up, 0, "nothing passes for decided that isn't");
+    let consumed = world.scrape().await.count("tillflow_inputs_total", &of_apply);
+    assert_eq!(consumed, 0, "nothing passes for decided that isn't");
     stream.end();
 }

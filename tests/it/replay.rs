@@ -23,7 +23,7 @@ pub(crate) async fn lived(world: &World) -> (Merchant, Account, Account) {
         for (account, sku) in [(&shopify, "tea"), (&square, "tea"), (&square, "mug"), (&shopify, "mug")] {
             if round % 3 != 0 || sku == "tea" {
                 let item = account.shop().find(sku).expect("it is on sale").item;
-                account.shop().sell(&item, &account.place(), 1).expect("there are fifty");
+                account.shop().sell(&item, &account.location_id(), 1).expect("there are fifty");
             }
         }
         if round % 4 == 0 {

@@ -73,8 +73,8 @@ async fn each_partition_has_one_owner(world: &World, crowd: &mut Crowd, shares: 
     crowd.assert_all_there(world, WORKED_OFF).await;
     world.quiet(PATIENCE, &crowd.merchants(), &[]).await;
     for (replica, share) in shares {
-        let taken_up = inputs(world, *replica).await - before[replica];
-        assert_eq!(taken_up, *share, "{replica:?} took up what is in its partitions and nothing else");
+        let consumed = inputs(world, *replica).await - before[replica];
+        assert_eq!(consumed, *share, "{replica:?} consumed what is in its partitions and nothing else");
     }
 }
 
@@ -196,7 +196,7 @@ async fn members(world: &World, program: Program) -> Vec<String> {
         subjects.expect("the broker answers").try_collect().await.expect("the broker answers");
     let mut there = Vec::new();
     for (subject, _) in subjects {
-        // A leaving member marks this in its last sign of life.
+        // A leaving member marks this in its last heartbeat.
         let last = stream.direct_get_last_for_subject(subject.as_str()).await;
         let sign = last.ok().and_then(|last| serde_json::from_slice::<Value>(&last.payload).ok());
         there.extend(sign.filter(|sign| sign["leaves"] != true).map(|_| subject));

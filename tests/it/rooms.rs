@@ -107,9 +107,9 @@ async fn a_shop_that_sends_garbage_takes_no_other_shops_room_and_stops_nobody() 
         let ended: Vec<&str> = outcomes.of(delivery).iter().map(|ended| ended.outcome.as_str()).collect();
         assert_eq!(ended, ["dead"], "each has its outcome in the record");
     }
-    let given_up =
+    let discarded =
         world.scrape().await.count("tillflow_dead_letters_discarded_total", &[("room", "connection")]);
-    assert_eq!(given_up, (GARBAGE + 1 - there.len()) as u64);
+    assert_eq!(discarded, (GARBAGE + 1 - there.len()) as u64);
 }
 
 /// The first dead letter, with its original's bytes.
@@ -194,10 +194,10 @@ async fn a_tenant_that_holds_its_share_of_raw_is_turned_away_at_both_intakes_and
         let number = kept.len();
         assert!(number < FILLING, "it is never turned away");
         let delivery = noisy_account.sign(LEVEL, &format!("long-{number}"), garbage(number, LONG_BYTES));
-        let answer = sender.send(&delivery).await.expect("the intake answers");
-        match answer.delivery() {
+        let response = sender.send(&delivery).await.expect("the intake answers");
+        match response.delivery() {
             Some(id) => kept.push(id),
-            None => break answer,
+            None => break response,
         }
         tokio::time::sleep(FILLS_EVERY).await;
     };
@@ -213,9 +213,9 @@ async fn a_tenant_that_holds_its_share_of_raw_is_turned_away_at_both_intakes_and
     // The other shop continues, and RAW keeps its history.
     for (level, second) in [(7, 1), (6, 2), (5, 3)] {
         let delivery = honest_account.level(&format!("level-{level}"), ITEM, level, second);
-        let answer = sender.send(&delivery).await.expect("the intake answers");
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let id = answer.delivery().expect("it is kept");
+        let response = sender.send(&delivery).await.expect("the intake answers");
+        assert_eq!(response.status, 200, "{response:?}");
+        let id = response.delivery().expect("it is kept");
         assert_eq!(world.event_outcome(PATIENCE, &honest, &id).await.outcome, Outcome::Applied);
     }
     assert_eq!(world.level(&honest, "sku-1000-1").await, Some(Quantity::pieces(5)));

@@ -99,7 +99,7 @@ async fn no_secret_and_nothing_of_a_delivery_is_in_a_log_at_any_level() {
     let sender = Sender::default();
     let body = bytes(&json!({"email": "walter-marked@example.com"}));
     let unsigned = shopify.missign(testkit::Missigned::Absent, "customers/create", "unsigned", body.clone());
-    assert_eq!(sender.send(&unsigned).await.map(|answer| answer.status), Some(401));
+    assert_eq!(sender.send(&unsigned).await.map(|response| response.status), Some(401));
     let unknown = shopify.sign("walter-marked@example.com", "unknown", body);
     assert!(sender.send(&unknown).await.is_some());
     eventually(PATIENCE, "what is refused is a dead letter", async || {

@@ -17,7 +17,7 @@ const TOPIC: &str = "inventory_levels/update";
 /// Time-out of an honest sender: a generous one, since responses take milliseconds.
 const HONEST_LIMIT: Duration = Duration::from_secs(3);
 /// Number of connection permits of the intake, unless set.
-const PLACES: usize = 4096;
+const CONNECTIONS: usize = 4096;
 /// Addresses of unauthenticated clients.
 const ADDRESSES: u8 = 16;
 /// Unauthenticated clients of each address: even with their pauses, more than there are permits.
@@ -37,9 +37,9 @@ async fn honest_ms(account: &Account, prefix: &str, count: usize) -> Vec<u128> {
     for number in 0..count {
         let delivery = account.level(&format!("{prefix}-{number}"), 1, 1, 1);
         let began = Instant::now();
-        let answer = Sender::patient_for(HONEST_LIMIT).send(&delivery).await;
+        let response = Sender::patient_for(HONEST_LIMIT).send(&delivery).await;
         times.push(began.elapsed().as_millis());
-        assert_eq!(answer.map(|answer| answer.status), Some(200), "{prefix} {number}");
+        assert_eq!(response.map(|response| response.status), Some(200), "{prefix} {number}");
     }
     times
 }
@@ -61,7 +61,7 @@ fn missigned(account: &Account, body: Vec<u8>) -> Signed {
 }
 
 async fn status(delivery: &Signed) -> Option<u16> {
-    Sender::patient_for(PATIENCE).send(delivery).await.map(|answer| answer.status)
+    Sender::patient_for(PATIENCE).send(delivery).await.map(|response| response.status)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,7 +94,7 @@ async fn bodies_that_never_end_take_bounded_memory_and_hold_up_no_honest_sender(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_decompressed_before_it_is_believed_and_then_one_member_alone() {
+async fn nothing_is_decompressed_before_it_is_verified_and_then_one_member_alone() {
     let (world, _, account) = intake_with(&[]).await;
     let gzipped = |delivery: Signed| delivery.with("content-encoding", "gzip");
     let empty = empty_members(4 * MEBIBYTE - 1);
@@ -150,7 +150,7 @@ async fn a_length_beyond_the_limit_is_refused_before_any_of_the_body_has_come() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_honest_sender_is_served_beside_as_many_idle_unauthenticated_clients_as_the_intake_has_permits() {
-    runner::need_descriptors(2 * PLACES).expect("a connection is a descriptor");
+    runner::need_descriptors(2 * CONNECTIONS).expect("a connection is a descriptor");
     let (world, _, account) = intake_with(&[]).await;
     println!("alone: {}", milliseconds(honest_ms(&account, "alone", 20).await));
     // Each reconnects as soon as it is closed, as an attacker that wants to fill the intake would.
@@ -164,7 +164,7 @@ async fn an_honest_sender_is_served_beside_as_many_idle_unauthenticated_clients_
     let delivery = account.sign(TOPIC, "held", b"{}".to_vec());
     let request = format!("{}{{}}", head(&delivery, 2));
     let mut looks = 0;
-    while client::descriptors(&world) <= PLACES {
+    while client::descriptors(&world) <= CONNECTIONS {
         held.send(request.as_bytes()).await;
         assert_eq!(held.status().await, Some(200), "a connection that has proven itself stays");
         looks += 1;
@@ -194,8 +194,8 @@ async fn probes_are_answered_beside_unauthenticated_clients_at_their_own_intake(
         for _ in 0..5 {
             let client =
                 reqwest::Client::builder().no_proxy().timeout(HONEST_LIMIT).build().expect("a client");
-            let answer = client.get(format!("http://{admin}/{path}")).send().await;
-            assert_eq!(answer.map(|answer| answer.status().as_u16()).ok(), Some(200), "{path}");
+            let response = client.get(format!("http://{admin}/{path}")).send().await;
+            assert_eq!(response.map(|response| response.status().as_u16()).ok(), Some(200), "{path}");
         }
     }
     for task in idle {
@@ -250,11 +250,11 @@ async fn a_request_that_can_be_read_in_two_ways_is_refused() {
     for (sent, expected, what) in table {
         let mut unauthenticated_client = UnauthenticatedClient::connect(&world, 1).await;
         unauthenticated_client.send(sent.as_bytes()).await;
-        let answer = unauthenticated_client.answer().await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{what}:\n{sent}\n{answer}");
-        let is_problem = answer.contains("application/problem+json");
+        let response = unauthenticated_client.response().await;
+        assert!(response.starts_with(&format!("HTTP/1.1 {expected}")), "{what}:\n{sent}\n{response}");
+        let is_problem = response.contains("application/problem+json");
         // `hyper` itself refuses lengths that differ, without a body.
-        assert!(expected == 200 || is_problem || what == "two lengths that differ", "{what}: {answer}");
+        assert!(expected == 200 || is_problem || what == "two lengths that differ", "{what}: {response}");
     }
 }
 
@@ -268,14 +268,14 @@ async fn who_asks_for_connections_that_do_not_exist_is_soon_refused_and_no_other
         };
         let mut unauthenticated_client = UnauthenticatedClient::connect(&world, from).await;
         unauthenticated_client.send(format!("{}{{}}", head(&delivery, 2)).as_bytes()).await;
-        unauthenticated_client.answer().await
+        unauthenticated_client.response().await
     };
     honest_ms(&account, "known", 1).await;
     let mut statuses = Vec::new();
     for number in 0..80 {
-        let answer = ask(2, &format!("nobody-{number}")).await;
-        statuses.push(answer[9..12].parse::<u16>().expect("a status"));
-        assert!(answer.contains("retry-after") == (statuses.last() == Some(&429)), "{answer}");
+        let response = ask(2, &format!("nobody-{number}")).await;
+        statuses.push(response[9..12].parse::<u16>().expect("a status"));
+        assert!(response.contains("retry-after") == (statuses.last() == Some(&429)), "{response}");
     }
     let expected: Vec<u16> = (0..80).map(|number| if number < 60 { 404 } else { 429 }).collect();
     assert_eq!(statuses, expected);

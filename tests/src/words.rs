@@ -18,6 +18,23 @@ const RETIRED: &[(&str, &str)] = &[
     ("knock", "request"),
     ("knocks", "requests"),
     ("rhythm", "flush interval"),
+    ("tell", "report, show, or print"),
+    ("sought", "target, or wanted"),
+    ("dressed", "as a webhook"),
+    ("liking", "score"),
+    ("strangeness", "foreign reason"),
+    ("judging", "validating"),
+    ("prospect", "link candidate"),
+    ("prospects", "link candidates"),
+    ("companion", "other mirror"),
+    ("companions", "level index, or level mirrors"),
+    ("sight", "view"),
+    ("mend", "correct, or fix"),
+    ("mended", "corrected, or fixed"),
+    ("believe", "accept, verify, or replace what is implausible"),
+    ("believes", "accepts, or verifies"),
+    ("fate", "webhook fault"),
+    ("dice", "fault injector"),
 ];
 /// Files that speak of the letters of an alphabet. Elsewhere a letter is a dead letter.
 const ALPHABET: &[&str] = &[

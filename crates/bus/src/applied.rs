@@ -179,11 +179,11 @@ impl Bus {
         partition: Partition,
         after_number: i64,
     ) -> Result<AppliedReader, BusError> {
-        self.read_applied_as(partition, after_number, self.judging()).await
+        self.read_applied_as(partition, after_number, self.validating()).await
     }
 
     /// Reads as [`Bus::read_applied`] does, with the result of `read` for each change. `read` takes the place of the
-    /// judge, so that no change is decoded twice.
+    /// validator, so that no change is decoded twice.
     pub async fn read_applied_as<T>(
         &self,
         partition: Partition,
@@ -193,7 +193,7 @@ impl Bus {
         let subject = subject_of(partition);
         let start = self.applied_start(&subject, partition, after_number).await?;
         let follow = Follow::open(self.clone(), APPLIED.to_owned(), subject, start, PULL_CHANGES).await?;
-        let sequencer = Sequencer { partition, expected: after_number + 1, held: BTreeMap::new() };
+        let sequencer = Sequencer { partition, expected: after_number + 1, buffered: BTreeMap::new() };
         Ok(AppliedReader::new(follow, read, Some(sequencer)))
     }
 
@@ -207,14 +207,14 @@ impl Bus {
         let subject =
             store.map_or_else(|| "pos.applied.>".to_owned(), |store| format!("pos.applied.*.{store}.>"));
         let follow = Follow::open(self.clone(), APPLIED.to_owned(), subject, start, PULL_CHANGES).await?;
-        Ok(AppliedReader::new(follow, self.judging(), None))
+        Ok(AppliedReader::new(follow, self.validating(), None))
     }
 
-    /// Returns a `read` that decodes nothing: it only applies the judge.
-    fn judging(&self) -> impl ReadApplied<()> {
+    /// Returns a `read` that decodes nothing: it only applies the validator.
+    fn validating(&self) -> impl ReadApplied<()> {
         let bus = self.clone();
         move |message: &AppliedMessage| {
-            bus.judge().map_or(Ok(()), |judge| judge.applied(bus.partitions(), message))
+            bus.validator().map_or(Ok(()), |validator| validator.applied(bus.partitions(), message))
         }
     }
 
@@ -302,10 +302,10 @@ impl<T> AppliedReader<T> {
 
     /// Refuses all changes that wait for a missing one which the event store doesn't have: none of them was committed,
     /// so they are foreign. They are reported as [`BusError::Foreign`].
-    pub fn refuse_held(&mut self) {
-        let held = self.sequencer.as_mut().map(|sequencer| std::mem::take(&mut sequencer.held));
+    pub fn refuse_buffered(&mut self) {
+        let buffered = self.sequencer.as_mut().map(|sequencer| std::mem::take(&mut sequencer.buffered));
         let refuse = |(message, _)| Bus::foreign_applied(&message, "no such change was committed");
-        self.foreign.extend(held.unwrap_or_default().into_values().map(refuse));
+        self.foreign.extend(buffered.unwrap_or_default().into_values().map(refuse));
         self.missing = None;
     }
 
@@ -360,29 +360,29 @@ impl<T> AppliedReader<T> {
 struct Sequencer<T> {
     partition: Partition,
     expected: i64,
-    held: BTreeMap<i64, (AppliedMessage, T)>,
+    buffered: BTreeMap<i64, (AppliedMessage, T)>,
 }
 
 impl<T> Sequencer<T> {
     fn put(&mut self, change: (AppliedMessage, T), ready: &mut VecDeque<(AppliedMessage, T)>) {
         if change.0.number >= self.expected {
-            self.held.insert(change.0.number, change);
+            self.buffered.insert(change.0.number, change);
         }
-        while let Some(change) = self.held.remove(&self.expected) {
+        while let Some(change) = self.buffered.remove(&self.expected) {
             self.expected += 1;
             ready.push_back(change);
         }
     }
 
     fn gap(&self) -> Option<BusError> {
-        let found = *self.held.keys().next()?;
+        let found = *self.buffered.keys().next()?;
         Some(BusError::Gap { partition: self.partition, expected: self.expected, found })
     }
 
     /// Returns [`BusError::Gap`] if a change is missing and later ones are more than two windows ahead: no publisher
     /// may leave it out for so long, so it was never published.
     fn bounded(&self) -> Result<(), BusError> {
-        let last = self.held.keys().next_back().copied().unwrap_or(self.expected);
+        let last = self.buffered.keys().next_back().copied().unwrap_or(self.expected);
         match self.gap() {
             Some(gap) if last > self.expected + 2 * APPLIED_WINDOW => Err(gap),
             _ => Ok(()),

@@ -6,17 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 /// process: every partition has exactly one owner. A name that is not among the members owns nothing.
 pub fn assign(partitions: PartitionCount, members: &BTreeSet<String>, me: &str) -> BTreeSet<Partition> {
     let share = usize::from(partitions.get()).div_ceil(members.len().max(1));
-    let mut wishes: Vec<(u64, Partition, &str)> = partitions
+    let mut scores: Vec<(u64, Partition, &str)> = partitions
         .all()
         .flat_map(|partition| {
-            members.iter().map(move |member| (liking(partition, member), partition, member.as_str()))
+            members.iter().map(move |member| (score(partition, member), partition, member.as_str()))
         })
         .collect();
     // Highest scores first, so that a full member refuses the partitions with its lowest scores.
-    wishes.sort_unstable_by(|a, b| b.cmp(a));
+    scores.sort_unstable_by(|a, b| b.cmp(a));
     let mut owned: BTreeMap<&str, BTreeSet<Partition>> = BTreeMap::new();
     let mut taken = BTreeSet::new();
-    for (_, partition, member) in wishes {
+    for (_, partition, member) in scores {
         let mine = owned.entry(member).or_default();
         if mine.len() < share && taken.insert(partition) {
             mine.insert(partition);
@@ -27,7 +27,7 @@ pub fn assign(partitions: PartitionCount, members: &BTreeSet<String>, me: &str) 
 
 /// Score of a member for a partition: FNV-1a (64 bits) of both, then the finalizer of `SplitMix64`. With FNV alone,
 /// names that differ in their last character only get too similar scores.
-fn liking(partition: Partition, member: &str) -> u64 {
+fn score(partition: Partition, member: &str) -> u64 {
     let bytes = partition.0.to_be_bytes().into_iter().chain(member.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

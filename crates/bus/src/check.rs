@@ -19,7 +19,7 @@ pub const PAYLOAD_BYTES_MIN: usize = 8 * 1024 * 1024;
 /// Time limit of the monitoring URL's response.
 const MONITORING_LIMIT: Duration = Duration::from_secs(5);
 /// Upper limit of the monitoring URL's response, in bytes; the rest is not read.
-const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
+const MONITORING_RESPONSE_BYTES_MAX: u64 = 1024 * 1024;
 const REMEDY: &str = "set `jetstream { sync_interval: always }` in the server's configuration and monitoring_url in \
                       ours, or run three replicas, or say --allow-unsafe (allow_unsafe = true in [bus]) to go on without the promise";
 
@@ -145,10 +145,10 @@ async fn ask(url: &str) -> Result<Varz, String> {
     let mut stream = TcpStream::connect(host).await.map_err(failed)?;
     let request = format!("GET /varz HTTP/1.0\r\nHost: {host}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.map_err(failed)?;
-    let mut answer = Vec::new();
-    stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer).await.map_err(failed)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    let mut response = Vec::new();
+    stream.take(MONITORING_RESPONSE_BYTES_MAX).read_to_end(&mut response).await.map_err(failed)?;
+    let response = String::from_utf8_lossy(&response);
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or_default();
     if head.split_whitespace().nth(1) != Some("200") {
         return Err("its monitoring URL has no page /varz".to_owned());
     }

@@ -1,6 +1,6 @@
 use crate::{
-    AppendError, Appender, BusConfig, BusError, Credentials, Feed, Judge, Message, Reader, Start, User,
-    append, check, connect,
+    AppendError, Appender, BusConfig, BusError, Credentials, Feed, Message, MessageValidator, Reader, Start,
+    User, append, check, connect,
     error::not_yet,
     follow::{Follow, PULL_BATCHES},
     foreign::Holding,
@@ -47,7 +47,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Bus {
     inner: Arc<Inner>,
-    judge: Option<Arc<dyn Judge>>,
+    validator: Option<Arc<dyn MessageValidator>>,
 }
 
 struct Inner {
@@ -115,18 +115,18 @@ impl Bus {
         let (jetstream, admin, config) = (context(ACK_LIMIT), context(ADMIN_LIMIT), config.clone());
         let raw_ends = Mutex::default();
         let inner = Inner { client, jetstream, admin, layout, config, connections, raw_ends };
-        Ok(Self { inner: Arc::new(inner), judge: None })
+        Ok(Self { inner: Arc::new(inner), validator: None })
     }
 
-    /// Returns the same connection with a judge: a message that `judge` refuses is foreign. Without a judge, headers
-    /// alone decide.
+    /// Returns the same connection with a validator: a message that `validator` refuses is foreign. Without a
+    /// validator, headers alone decide.
     #[must_use]
-    pub fn judged_by(self, judge: impl Judge) -> Self {
-        Self { judge: Some(Arc::new(judge)), ..self }
+    pub fn validated_by(self, validator: impl MessageValidator) -> Self {
+        Self { validator: Some(Arc::new(validator)), ..self }
     }
 
-    pub(crate) fn judge(&self) -> Option<&dyn Judge> {
-        self.judge.as_deref()
+    pub(crate) fn validator(&self) -> Option<&dyn MessageValidator> {
+        self.validator.as_deref()
     }
 
     /// Returns true if the partition's RAW has ever stored a message with that sequence; queries the server only if the

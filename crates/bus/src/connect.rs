@@ -81,7 +81,7 @@ async fn options(
         slow: AtomicBool::new(false),
     });
     Ok(options.event_callback(move |event| {
-        log.tell(&event);
+        log.write(&event);
         std::future::ready(())
     }))
 }
@@ -132,7 +132,7 @@ struct Log {
 }
 
 impl Log {
-    fn tell(&self, event: &Event) {
+    fn write(&self, event: &Event) {
         let name = self.name.as_str();
         match event {
             Event::Connected => {

@@ -102,7 +102,7 @@ impl Bus {
     /// The dead letter with this sequence, if it is still stored; [`BusError::Foreign`] if the message is foreign.
     pub async fn dead_at(&self, sequence: u64) -> Result<Option<DeadMessage>, BusError> {
         let Some(stored) = self.at(DEAD, sequence).await? else { return Ok(None) };
-        match self.strangeness(Holding::Dead, &stored).await? {
+        match self.foreign_reason(Holding::Dead, &stored).await? {
             Some(foreign) => Err(BusError::Foreign(Box::new(foreign))),
             None => DeadMessage::read(&stored).map(Some),
         }
@@ -173,7 +173,7 @@ impl DeadReader {
             return Ok(None);
         }
         let message = read?;
-        match self.bus.judge().map_or(Ok(()), |judge| judge.dead(&message)) {
+        match self.bus.validator().map_or(Ok(()), |validator| validator.dead(&message)) {
             Ok(()) => Ok(Some(message)),
             Err(reason) => Err(BusError::Foreign(Box::new(Bus::foreign_dead(&message, &reason)))),
         }

@@ -30,7 +30,7 @@ const REASON_MAX: usize = 512;
 
 /// Decides by a message's content if it is one of ours, beyond the check of its subject and headers. Without a clock
 /// or I/O.
-pub trait Judge: Send + Sync + 'static {
+pub trait MessageValidator: Send + Sync + 'static {
     /// Refuses, with the reason, a message that isn't a batch of that feed and partition.
     fn batch(
         &self,
@@ -155,7 +155,7 @@ impl Bus {
     }
 
     /// The description of a stored message with the reason why it is foreign; `None` if it is ours.
-    pub(crate) async fn strangeness(
+    pub(crate) async fn foreign_reason(
         &self,
         holding: Holding,
         stored: &Stored,
@@ -164,7 +164,7 @@ impl Bus {
             BusError::Foreign(foreign) => Ok(Some(*foreign)),
             error => Err(error),
         };
-        let judged = match holding {
+        let validated = match holding {
             Holding::Batches(feed, partition) => {
                 let message = match Message::read_of(feed, stored) {
                     Ok(message) => message,
@@ -174,27 +174,27 @@ impl Bus {
                     return Ok(Some(beyond));
                 }
                 let partitions = self.partitions();
-                self.judge().map(|judge| judge.batch(feed, partition, partitions, &message))
+                self.validator().map(|validator| validator.batch(feed, partition, partitions, &message))
             }
             Holding::Applied => {
                 let message = match AppliedMessage::read(stored) {
                     Ok(message) => message,
                     Err(error) => return foreign(error),
                 };
-                self.judge().map(|judge| judge.applied(self.partitions(), &message))
+                self.validator().map(|validator| validator.applied(self.partitions(), &message))
             }
             Holding::Dead => {
                 let message = match DeadMessage::read(stored) {
                     Ok(message) => message,
                     Err(error) => return foreign(error),
                 };
-                self.judge().map(|judge| judge.dead(&message))
+                self.validator().map(|validator| validator.dead(&message))
             }
         };
-        Ok(judged.and_then(Result::err).map(|reason| Foreign::of(stored, &reason)))
+        Ok(validated.and_then(Result::err).map(|reason| Foreign::of(stored, &reason)))
     }
 
-    /// The description of a batch that claims to cover more than RAW has ever stored: it is foreign. Without a judge
+    /// The description of a batch that claims to cover more than RAW has ever stored: it is foreign. Without a validator
     /// this is not checked.
     pub(crate) async fn beyond_raw(
         &self,
@@ -202,7 +202,7 @@ impl Bus {
         partition: Partition,
         message: &Message,
     ) -> Result<Option<Foreign>, BusError> {
-        let Some(covers) = message.covers.filter(|_| self.judge().is_some()) else { return Ok(None) };
+        let Some(covers) = message.covers.filter(|_| self.validator().is_some()) else { return Ok(None) };
         if self.raw_reaches(partition, covers.raw_sequence).await? {
             return Ok(None);
         }
@@ -218,7 +218,7 @@ impl Bus {
         holding: Holding,
     ) -> Result<Option<Stored>, BusError> {
         let Some(last) = self.last(stream, subject).await? else { return Ok(None) };
-        if self.strangeness(holding, &last).await?.is_none() {
+        if self.foreign_reason(holding, &last).await?.is_none() {
             return Ok(Some(last));
         }
         let first = self.stream_info(stream).await?.map_or(1, |info| info.state.first_sequence.max(1));
@@ -230,7 +230,7 @@ impl Bus {
                 self.next(stream, subject, at).await?.filter(|stored| stored.sequence < end)
             {
                 at = stored.sequence + 1;
-                if self.strangeness(holding, &stored).await?.is_none() {
+                if self.foreign_reason(holding, &stored).await?.is_none() {
                     found = Some(stored);
                 } else {
                     passed_over += 1;
@@ -257,7 +257,7 @@ impl Bus {
         for passed_over in 0.. {
             bounded(subject, passed_over)?;
             let Some(stored) = self.next(stream, subject, at).await? else { break };
-            if self.strangeness(holding, &stored).await?.is_none() {
+            if self.foreign_reason(holding, &stored).await?.is_none() {
                 return Ok(Some(stored));
             }
             at = stored.sequence + 1;

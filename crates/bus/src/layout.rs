@@ -23,7 +23,7 @@ const ALERTS_MAX_BYTES: u64 = 8 << 20;
 const FOREIGN_MAX_AGE: Duration = Duration::from_hours(30 * 24);
 /// Upper limit of all records of foreign messages, in bytes: about 20,000 of them.
 const FOREIGN_MAX_BYTES: u64 = 8 << 20;
-/// Upper limit of all signs of life, in bytes; a member takes about a hundred.
+/// Upper limit of all heartbeats, in bytes; a member takes about a hundred.
 const MEMBERS_MAX_BYTES: i64 = 1 << 20;
 
 /// The data that one stage passes to the next, in batches.

@@ -1,15 +1,15 @@
 //! Membership of a stage: the replicas that are live, and the partitions of this one.
 //!
 //! Each replica of a stage keeps one message with a time to live, in memory: no disk is synced for it. Two owners of a
-//! partition for a moment waste work but do no damage: the second append is refused. A message that is no sign of life
-//! does not count, and neither does a replica that does not run its partitions (`sign.rs`).
+//! partition for a moment waste work but do no damage: the second append is refused. A message that is no heartbeat
+//! does not count, and neither does a replica that does not run its partitions (`heartbeat.rs`).
 
 use crate::{
     AppendError, Bus, BusError, Foreign, append,
     error::{Source, not_yet},
+    heartbeat::{Heartbeat, Others, Seen, TIME_TO_LIVE},
     layout::MEMBERS,
     message::{Stored, is_token, printable},
-    sign::{Others, Seen, SignOfLife, TIME_TO_LIVE},
 };
 use async_nats::{
     StatusCode, Subscriber,
@@ -29,15 +29,15 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at},
 };
 
-/// Upper limit of signs of life that are read; replicas beyond it are not seen.
-const SIGNS_MAX: usize = 512;
-/// Time limit for reading them; meanwhile this replica sends no sign of life.
-const SIGNS_LIMIT: Duration = Duration::from_secs(2);
+/// Upper limit of heartbeats that are read; replicas beyond it are not seen.
+const HEARTBEATS_MAX: usize = 512;
+/// Time limit for reading them; meanwhile this replica sends no heartbeat.
+const HEARTBEATS_LIMIT: Duration = Duration::from_secs(2);
 /// The status behind the last message of a batch.
 const END_OF_BATCH: u16 = 204;
 /// Upper limit of the name of an ignored replica, in characters; the rest is cut off.
 const NAME_MAX: usize = 64;
-/// Interval at which a replica sends a sign of life and reads those of the others.
+/// Interval at which a replica sends a heartbeat and reads those of the others.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
 /// Time limit for joining.
 const JOIN_LIMIT: Duration = Duration::from_secs(30);
@@ -61,8 +61,8 @@ impl Membership {
         self.owned.clone()
     }
 
-    /// Watches the names of ignored replicas: those whose message is no sign of life, whose sign is too old, or that do
-    /// not run their partitions.
+    /// Watches the names of ignored replicas: those whose message is no heartbeat, whose heartbeat is too old, or that
+    /// do not run their partitions.
     pub fn ignored(&self) -> watch::Receiver<BTreeSet<String>> {
         self.ignored.clone()
     }
@@ -72,7 +72,7 @@ impl Membership {
         if let Some(leave) = self.leave.take() {
             let _ = leave.send(());
         }
-        // If the announcement fails, the sign's time to live ends the membership.
+        // If the announcement fails, the heartbeat's time to live ends the membership.
         let _ = timeout(LEAVE_LIMIT, &mut self.task).await;
     }
 }
@@ -122,18 +122,18 @@ struct Member {
     replica: String,
     /// The subject on which members notify each other of changes.
     notice: String,
-    /// The sequence of our last sign of life.
+    /// The sequence of our last heartbeat.
     sequence: Option<u64>,
-    /// True if our sign of life or the server's memory was lost: other replicas may not have sent a sign since.
+    /// True if our heartbeat or the server's memory was lost: other replicas may not have sent a heartbeat since.
     settling: bool,
-    /// The partitions that our next sign of life lists.
+    /// The partitions that our next heartbeat lists.
     owns: BTreeSet<Partition>,
     others: Others,
     ignored: watch::Sender<BTreeSet<String>>,
 }
 
 impl Member {
-    /// Sends the first sign of life and reads those of the others. Repeats this, since a cluster that has just started,
+    /// Sends the first heartbeat and reads those of the others. Repeats this, since a cluster that has just started,
     /// or has lost a server, must first elect a leader of the members' stream.
     async fn begin(&mut self) -> Result<Arc<BTreeSet<Partition>>, BusError> {
         let deadline = Instant::now() + JOIN_LIMIT;
@@ -168,7 +168,7 @@ impl Member {
                 _ = ticks.tick() => {
                     self.settling = false;
                     if let Err(error) = self.renew().await {
-                        tracing::debug!(stage = self.stage, %error, "no sign of life could be given");
+                        tracing::debug!(stage = self.stage, %error, "no heartbeat could be given");
                         continue;
                     }
                 }
@@ -197,7 +197,7 @@ impl Member {
         }
     }
 
-    /// Sends a sign of life. A restarted server has lost all signs, and the stream itself; then the stream is
+    /// Sends a heartbeat. A restarted server has lost all heartbeats, and the stream itself; then the stream is
     /// created again.
     async fn renew(&mut self) -> Result<(), AppendError> {
         match self.show().await {
@@ -205,7 +205,7 @@ impl Member {
                 tracing::debug!(
                     stage = self.stage,
                     replica = self.replica,
-                    "our sign of life was gone or another's"
+                    "our heartbeat was gone or another's"
                 );
                 (self.sequence, self.settling) = (None, true);
                 self.show().await
@@ -237,9 +237,9 @@ impl Member {
 
     async fn show(&mut self) -> Result<(), AppendError> {
         let (stage, replica) = (self.stage.clone(), self.replica.clone());
-        let sign = SignOfLife { stage, replica, partitions: self.owns.clone(), leaves: false }.encode();
-        let bytes = sign.len();
-        let message = PublishMessage::build().payload(sign).ttl(TIME_TO_LIVE);
+        let heartbeat = Heartbeat { stage, replica, partitions: self.owns.clone(), leaves: false }.encode();
+        let bytes = heartbeat.len();
+        let message = PublishMessage::build().payload(heartbeat).ttl(TIME_TO_LIVE);
         let message = match self.sequence {
             Some(sequence) => message.expected_last_subject_sequence(sequence),
             None => message,
@@ -249,19 +249,19 @@ impl Member {
         Ok(())
     }
 
-    /// Reads the signs of life and returns the partitions of this replica.
+    /// Reads the heartbeats and returns the partitions of this replica.
     async fn look(&mut self) -> Result<Arc<BTreeSet<Partition>>, BusError> {
-        let (mut seen, mut no_signs) = (Vec::new(), Vec::new());
-        for stored in self.signs().await? {
+        let (mut seen, mut foreign) = (Vec::new(), Vec::new());
+        for stored in self.heartbeats().await? {
             match Seen::read(&self.stage, &stored) {
-                Ok(sign) => seen.push(sign),
-                Err(reason) => no_signs.push(Foreign::of(&stored, reason)),
+                Ok(heartbeat) => seen.push(heartbeat),
+                Err(reason) => foreign.push(Foreign::of(&stored, reason)),
             }
         }
         let now = std::time::Instant::now();
         let (mine, mut ignored) = self.others.share(self.bus.partitions(), &self.replica, &seen, now);
         ignored = ignored.into_iter().map(|name| printable(&name, NAME_MAX)).collect();
-        for foreign in no_signs {
+        for foreign in foreign {
             let name = foreign.subject.rsplit('.').next().unwrap_or_default();
             let name = printable(name, NAME_MAX);
             // A message that is written again each second is recorded once.
@@ -277,32 +277,32 @@ impl Member {
     }
 
     /// The last message of each subject of our stage, in one request (nats-server, ADR-31: `multi_last`).
-    async fn signs(&self) -> Result<Vec<Stored>, BusError> {
+    async fn heartbeats(&self) -> Result<Vec<Stored>, BusError> {
         let failed = |source: Source| BusError::call("the members", &self.stage)(source);
         let client = self.bus.client();
         let inbox = client.new_inbox();
-        let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| failed(error.into()))?;
+        let mut replies = client.subscribe(inbox.clone()).await.map_err(|error| failed(error.into()))?;
         let subjects = format!("pos.members.{}.*", self.stage);
-        let asked = serde_json::json!({ "multi_last": [subjects], "batch": SIGNS_MAX }).to_string();
+        let asked = serde_json::json!({ "multi_last": [subjects], "batch": HEARTBEATS_MAX }).to_string();
         let to = format!("$JS.API.DIRECT.GET.{MEMBERS}");
         let sent = client.publish_with_reply(to, inbox, asked.into()).await;
         sent.map_err(|error| failed(error.into()))?;
-        let until = Instant::now() + SIGNS_LIMIT;
-        let mut signs = Vec::new();
+        let until = Instant::now() + HEARTBEATS_LIMIT;
+        let mut heartbeats = Vec::new();
         loop {
-            let next = timeout_at(until, answers.next()).await.map_err(|error| failed(error.into()))?;
-            let answer = next.ok_or_else(|| failed("the connection ended".into()))?;
-            match answer.status {
+            let next = timeout_at(until, replies.next()).await.map_err(|error| failed(error.into()))?;
+            let reply = next.ok_or_else(|| failed("the connection ended".into()))?;
+            match reply.status {
                 None => {
-                    let message = StreamMessage::try_from(answer).map_err(|error| failed(error.into()))?;
-                    signs.push(Stored::got(MEMBERS, message));
+                    let message = StreamMessage::try_from(reply).map_err(|error| failed(error.into()))?;
+                    heartbeats.push(Stored::got(MEMBERS, message));
                 }
                 // The end, after some messages or none.
                 Some(status) if status.as_u16() == END_OF_BATCH || status == StatusCode::NOT_FOUND => {
-                    return Ok(signs);
+                    return Ok(heartbeats);
                 }
                 Some(status) => {
-                    let what = answer.description.unwrap_or_default();
+                    let what = reply.description.unwrap_or_default();
                     return Err(failed(format!("{status} {what}").into()));
                 }
             }
@@ -314,12 +314,12 @@ impl Member {
         let _ = self.bus.client().publish(self.notice.clone(), Bytes::new()).await;
     }
 
-    /// Announces that no further sign follows. Nothing is purged: a user that may purge one sign may purge all.
+    /// Announces that no further heartbeat follows. Nothing is purged: a user that may purge one heartbeat may purge all.
     async fn leave(&self) -> Result<(), AppendError> {
         let (stage, replica) = (self.stage.clone(), self.replica.clone());
-        let sign = SignOfLife { stage, replica, partitions: BTreeSet::new(), leaves: true }.encode();
-        let bytes = sign.len();
-        let message = PublishMessage::build().payload(sign).ttl(TIME_TO_LIVE);
+        let heartbeat = Heartbeat { stage, replica, partitions: BTreeSet::new(), leaves: true }.encode();
+        let bytes = heartbeat.len();
+        let message = PublishMessage::build().payload(heartbeat).ttl(TIME_TO_LIVE);
         append::publish(&self.bus, self.subject(), message, bytes).await?.acknowledged().await?;
         self.notify().await;
         let flushed = self.bus.client().flush().await;

@@ -116,7 +116,7 @@ impl ReplyRule {
 
 /// Outcome of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answered {
+pub enum Replied {
     /// It was sent.
     Sent,
     /// The sender does not wait for one.
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_go_to_inboxes_and_nowhere_else() {
+    fn replies_go_to_inboxes_and_nowhere_else() {
         let rule = ReplyRule::default();
         for inbox in ["_INBOX.a", "_INBOX.Xy12.7", "_INBOX.a.b.c"] {
             assert!(rule.allows(inbox, None), "{inbox}");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partner_is_answered_in_the_inbox_of_its_own_user_and_a_service_in_that_of_its_own() {
+    fn a_partner_gets_its_reply_in_the_inbox_of_its_own_user_and_a_service_in_that_of_its_own() {
         let till = User::partner("shop", "till").unwrap().inbox_prefix();
         let partners = ReplyRule::of_partners();
         assert!(partners.allows(&format!("{till}.x"), Some("till")));

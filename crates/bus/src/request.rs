@@ -1,6 +1,6 @@
 //! Requests and responses that no stream stores.
 
-use crate::{Answered, BusError, ReplyRule, error::Source};
+use crate::{BusError, Replied, ReplyRule, error::Source};
 use async_nats::{Client, RequestErrorKind, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt;
@@ -73,7 +73,7 @@ impl Request {
     }
 
     /// Returns true if the sender waits for a response.
-    pub fn wants_answer(&self) -> bool {
+    pub fn wants_reply(&self) -> bool {
         self.reply.is_some()
     }
 
@@ -83,13 +83,13 @@ impl Request {
         payload: Bytes,
         rule: &ReplyRule,
         connection: Option<&str>,
-    ) -> Result<Answered, BusError> {
-        let Some(reply) = self.reply else { return Ok(Answered::NotWanted) };
+    ) -> Result<Replied, BusError> {
+        let Some(reply) = self.reply else { return Ok(Replied::NotWanted) };
         if !rule.allows(&reply, connection) {
-            return Ok(Answered::Refused);
+            return Ok(Replied::Refused);
         }
         let sent = self.client.publish(reply, payload).await;
-        sent.map(|()| Answered::Sent).map_err(BusError::call("the answer", &self.subject))
+        sent.map(|()| Replied::Sent).map_err(BusError::call("the reply", &self.subject))
     }
 }
 

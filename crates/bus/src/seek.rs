@@ -36,7 +36,7 @@ impl Bus {
 
     /// Returns true if one of the partition's batches begins at or before a position and reaches behind it; examines
     /// the first `LOOKED_AT_MAX` of them.
-    pub async fn goes_on_at(
+    pub async fn continues_at(
         &self,
         feed: Feed,
         partition: Partition,

@@ -1,8 +1,8 @@
 //! Stored messages, decoded without a broker in the same way as by every reader.
 
 use crate::{
-    Alert, AppliedMessage, BusError, DeadMessage, Feed, ForeignRecord, Message, foreign, message::Stored,
-    sign::Seen,
+    Alert, AppliedMessage, BusError, DeadMessage, Feed, ForeignRecord, Message, foreign, heartbeat::Seen,
+    message::Stored,
 };
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
@@ -51,7 +51,7 @@ impl UnreadMessage {
         foreign::read_record(&self.stored())
     }
 
-    /// Reads the name of the replica of `stage` that sent this sign of life; an error is the reason why it is no sign
+    /// Reads the name of the replica of `stage` that sent this heartbeat; an error is the reason why it is no heartbeat
     /// of life.
     pub fn replica(&self, stage: &str) -> Result<String, &'static str> {
         Seen::read(stage, &self.stored()).map(|seen| seen.replica)

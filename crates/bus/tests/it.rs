@@ -412,13 +412,13 @@ async fn a_message_of_the_largest_delivery_passes_every_way_there_is() {
 
     let mut requests = bus.serve("pos.accept", "ingest").await.unwrap();
     let asked = bus.request("pos.accept", payload.clone(), PATIENCE);
-    let answered = async {
+    let outcome = async {
         let request = requests.next().await.expect("a request");
         assert_eq!(request.payload, payload);
         request.respond(Bytes::from_static(b"kept"), &ReplyRule::default(), None).await.unwrap();
     };
-    let (answer, ()) = tokio::join!(asked, answered);
-    assert_eq!(answer.unwrap(), Bytes::from_static(b"kept"));
+    let (reply, ()) = tokio::join!(asked, outcome);
+    assert_eq!(reply.unwrap(), Bytes::from_static(b"kept"));
 }
 
 #[tokio::test]
@@ -570,7 +570,7 @@ async fn what_waits_is_the_first_batch_that_reaches_behind_what_is_covered() {
 }
 
 #[tokio::test]
-async fn a_request_is_served_by_one_of_a_queue_and_answered() {
+async fn a_request_is_served_by_one_of_a_queue_and_gets_a_reply() {
     let broker = Broker::start().await;
     let (server, client) = (broker.connect().await, broker.connect().await);
     let nobody = client.request("pos.in.s.c.t", Bytes::new(), PATIENCE).await;
@@ -587,7 +587,7 @@ async fn a_request_is_served_by_one_of_a_queue_and_answered() {
     };
     let request = timeout(PATIENCE, either).await.unwrap().unwrap();
     assert_eq!((request.subject.as_str(), &request.payload[..]), ("pos.in.s.c.t.u", &b"?"[..]));
-    assert!(request.wants_answer());
+    assert!(request.wants_reply());
     request.respond(Bytes::from_static(b"!"), &ReplyRule::default(), None).await.unwrap();
     assert_eq!(asked.await.unwrap().unwrap(), Bytes::from_static(b"!"));
     server.drain().await.unwrap();

@@ -82,13 +82,13 @@ impl Broker {
     }
 
     async fn client_with(&self, seed: String, user: &User) -> Result<Watched, ConnectError> {
-        let (tell, errors) = mpsc::unbounded_channel();
+        let (report, errors) = mpsc::unbounded_channel();
         let options = ConnectOptions::with_nkey(seed)
             .custom_inbox_prefix(user.inbox_prefix())
             .connection_timeout(PATIENCE)
             .event_callback(move |event| {
                 if let Event::ServerError(ServerError::Other(text)) = event {
-                    let _ = tell.send(text);
+                    let _ = report.send(text);
                 }
                 std::future::ready(())
             });

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use store::{Account, Consumer, DeliveryPosition, Store};
 
 /// Upper limit of positions of a store that are queried at once.
-const PLACES_MAX: usize = 4000;
+const POSITIONS_MAX: usize = 4000;
 
 /// A delivery of RAW without an outcome in the record.
 struct Missing {
@@ -57,7 +57,7 @@ pub(crate) async fn run(arguments: Audit, output: Output) -> Result<(), Failed> 
         audit.found.contradictions.extend(wrong.into_iter().map(|wrong| (account.store.clone(), wrong)));
     }
     audit.found.alerts = audit.bus.alerts().await?;
-    tell(output, &accounts, &audit.found);
+    print(output, &accounts, &audit.found);
     let Found { missing, contradictions, .. } = &audit.found;
     let wrong = missing.len() + contradictions.len();
     if wrong > 0 { Err(Failed::Other(format!("{wrong} findings"))) } else { Ok(()) }
@@ -95,7 +95,7 @@ impl Auditing {
                 let position = (positioned.position.raw_sequence, positioned.position.delivery);
                 let positions = waiting.entry(store.clone()).or_default();
                 positions.insert(position, positioned.value.id);
-                if positions.len() >= PLACES_MAX {
+                if positions.len() >= POSITIONS_MAX {
                     let (store, positions) = (store.clone(), std::mem::take(positions));
                     self.check(store, positions).await?;
                 }
@@ -124,7 +124,7 @@ impl Auditing {
     }
 }
 
-fn tell(output: Output, accounts: &[Account], found: &Found) {
+fn print(output: Output, accounts: &[Account], found: &Found) {
     match output {
         Output::Text => print_text(accounts, found),
         Output::Json => print_json(accounts, found),

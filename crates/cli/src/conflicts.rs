@@ -39,8 +39,8 @@ pub(crate) async fn run(arguments: Conflicts, output: Output) -> Result<(), Fail
             Ok(())
         }
         ConflictsVerb::Resolve { conflict, take, note, by, wait, target } => {
-            let word = Word { by, note };
-            resolve(conflict, take, &word, wait, &target, output).await
+            let resolver = Resolver { by, note };
+            resolve(conflict, take, &resolver, wait, &target, output).await
         }
     }
 }
@@ -109,12 +109,12 @@ async fn find(store: &Store, id: i64) -> Result<ConflictRow, Failed> {
 }
 
 /// The person that resolves a conflict, and the reason.
-struct Word {
+struct Resolver {
     by: String,
     note: Option<String>,
 }
 
-impl Word {
+impl Resolver {
     /// The resolution that is stored.
     fn resolution(&self, decided: &str) -> String {
         match (&self.note, decided) {
@@ -129,7 +129,7 @@ impl Word {
 async fn resolve(
     id: i64,
     take: Option<Take>,
-    word: &Word,
+    resolver: &Resolver,
     wait: Wait,
     target: &Target,
     output: Output,
@@ -143,7 +143,7 @@ async fn resolve(
         )));
     }
     match (row.conflict.kind == ConflictKind::FirstContact, take) {
-        (true, Some(take)) => adopt(&store, &row, take, word, wait, target, output).await,
+        (true, Some(take)) => adopt(&store, &row, take, resolver, wait, target, output).await,
         (true, None) => {
             Err(Failed::Usage("say whose number stands: --take store or --take platform".to_owned()))
         }
@@ -152,15 +152,15 @@ async fn resolve(
             if row.conflict.kind == ConflictKind::Flapping
                 && Conflict::item_of(&row.conflict.subject).is_some() =>
         {
-            adopt(&store, &row, Take::Store, word, wait, target, output).await
+            adopt(&store, &row, Take::Store, resolver, wait, target, output).await
         }
         (false, Some(_)) => Err(Failed::Usage(format!(
             "--take answers first contacts only; conflict {id} is {}: say --note",
             row.conflict.kind.as_str()
         ))),
         (false, None) => {
-            let resolution = word.resolution("");
-            if !store.resolve_conflict(id, &word.by, &resolution).await? {
+            let resolution = resolver.resolution("");
+            if !store.resolve_conflict(id, &resolver.by, &resolution).await? {
                 return Err(Failed::Other(format!("conflict {id} was resolved meanwhile")));
             }
             print_resolved(id, &resolution, None, output);
@@ -175,7 +175,7 @@ async fn adopt(
     store: &Store,
     row: &ConflictRow,
     take: Take,
-    word: &Word,
+    resolver: &Resolver,
     wait: Wait,
     target: &Target,
     output: Output,
@@ -191,15 +191,15 @@ async fn adopt(
     let bus = open_bus(target).await?;
     let adopt = Instruction::Adopt { item: item.clone(), location, side };
     let instructed = instruct::send(&bus, store, &state.origin, (&item, &adopt), wait).await?;
-    let resolution = word.resolution(decided);
+    let resolution = resolver.resolution(decided);
     let Some(outcome) = &instructed.outcome else {
-        instructed.tell(decided, output);
+        instructed.print(decided, output);
         return Ok(());
     };
     if outcome.outcome == Outcome::Applied {
-        store.credit_conflict(row.id, &word.by, &resolution).await?;
+        store.credit_conflict(row.id, &resolver.by, &resolution).await?;
     }
-    store.resolve_conflict(row.id, &word.by, &resolution).await?;
+    store.resolve_conflict(row.id, &resolver.by, &resolution).await?;
     print_resolved(row.id, &resolution, Some(&instructed.value()), output);
     Ok(())
 }
@@ -265,11 +265,11 @@ mod tests {
 
     #[test]
     fn a_resolution_says_what_was_decided_and_why() {
-        let word = |note: Option<&str>| Word { by: "ada".to_owned(), note: note.map(str::to_owned) };
-        assert_eq!(word(None).resolution(""), NO_NOTE);
-        assert_eq!(word(Some("counted")).resolution(""), "counted");
-        assert_eq!(word(None).resolution("the store's number stands"), "the store's number stands");
-        assert_eq!(word(Some("counted")).resolution("it stands"), "it stands: counted");
+        let resolver = |note: Option<&str>| Resolver { by: "ada".to_owned(), note: note.map(str::to_owned) };
+        assert_eq!(resolver(None).resolution(""), NO_NOTE);
+        assert_eq!(resolver(Some("counted")).resolution(""), "counted");
+        assert_eq!(resolver(None).resolution("the store's number stands"), "the store's number stands");
+        assert_eq!(resolver(Some("counted")).resolution("it stands"), "it stands: counted");
     }
 
     #[test]

@@ -137,7 +137,7 @@ async fn set(
     let bus = open_bus(target).await?;
     let instruction = Instruction::Baseline(rule);
     let instructed = instruct::send(&bus, &store, &state.origin, (&external, &instruction), wait).await?;
-    instructed.tell(&format!("baseline of {} is {}", state.origin.connection, rule.as_str()), output);
+    instructed.print(&format!("baseline of {} is {}", state.origin.connection, rule.as_str()), output);
     Ok(())
 }
 

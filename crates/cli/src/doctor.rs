@@ -1,6 +1,6 @@
 //! Checks the broker and the database, and that every partition moves.
 
-mod standing;
+mod pipeline;
 
 use crate::{
     cli::{Output, Target},
@@ -22,7 +22,7 @@ pub(crate) async fn run(target: Target, output: Output) -> Result<(), Failed> {
     let placements = bus.placements().await?;
     let store = open_store(&target).await?;
     store.ping().await?;
-    let standing = standing::Standing::look(&bus, &store).await?;
+    let state = pipeline::PipelineState::look(&bus, &store).await?;
     let troubled = store.connections_not_ok().await?;
     match output {
         Output::Text => {
@@ -33,7 +33,7 @@ pub(crate) async fn run(target: Target, output: Output) -> Result<(), Failed> {
             std::iter::once(("broker", broker))
                 .chain(reported(&placements).into_iter().map(|state| ("streams", state)))
                 .chain([("database", database)])
-                .chain(standing.lines())
+                .chain(state.lines())
                 .chain(platforms)
                 .for_each(|(part, state)| table.row([part.to_owned(), state]));
             output::table(table);
@@ -46,13 +46,13 @@ pub(crate) async fn run(target: Target, output: Output) -> Result<(), Failed> {
                 "streams": placements.iter().map(placement).collect::<Vec<_>>(),
             },
             "database": {"answers": true},
-            "standing_still": standing.stalled_json(),
-            "alerts": standing::alerts_json(&standing.alerts),
-            "foreign": standing.foreign_json(),
+            "stalled": state.stalled_json(),
+            "alerts": pipeline::alerts_json(&state.alerts),
+            "foreign": state.foreign_json(),
             "connections_not_ok": troubled.iter().map(connection::value).collect::<Vec<_>>(),
         })),
     }
-    match standing.findings() {
+    match state.findings() {
         0 => Ok(()),
         findings => Err(Failed::Other(format!("{findings} of these need someone to act"))),
     }
@@ -105,7 +105,7 @@ pub(crate) async fn migrate(target: Target, output: Output) -> Result<(), Failed
     Ok(())
 }
 
-pub(crate) use standing::{alert_line, alerts_json};
+pub(crate) use pipeline::{alert_line, alerts_json};
 
 #[cfg(test)]
 mod tests {

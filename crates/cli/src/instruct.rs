@@ -82,7 +82,7 @@ fn took_effect(delivery: DeliveryId, outcome: DeliveryOutcome) -> Result<Instruc
 
 impl Instructed {
     /// Writes the outcome after `what`, the completed action.
-    pub(crate) fn tell(&self, what: &str, output: Output) {
+    pub(crate) fn print(&self, what: &str, output: Output) {
         match (output, &self.outcome) {
             (Output::Json, _) => output::json(&self.value()),
             (Output::Text, None) => output::line(&format!("{what}: accepted as delivery {}", self.delivery)),

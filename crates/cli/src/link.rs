@@ -23,7 +23,7 @@ pub(crate) async fn link(arguments: Link, output: Output) -> Result<(), Failed> 
     let bus = open_bus(&arguments.target).await?;
     let instruction = Instruction::Link { variant: variant.clone(), to: to.clone() };
     let sent = instruct::send(&bus, &store, &state.origin, (&variant, &instruction), arguments.wait).await?;
-    sent.tell(&format!("{variant} of {} is {to}", state.origin.connection), output);
+    sent.print(&format!("{variant} of {} is {to}", state.origin.connection), output);
     Ok(())
 }
 
@@ -42,7 +42,7 @@ pub(crate) async fn unlink(arguments: Unlink, output: Output) -> Result<(), Fail
     let bus = open_bus(&arguments.target).await?;
     let instruction = Instruction::Unlink { variant: variant.clone() };
     let sent = instruct::send(&bus, &store, &state.origin, (&variant, &instruction), arguments.wait).await?;
-    sent.tell(&format!("{variant} of {} is linked to nothing", state.origin.connection), output);
+    sent.print(&format!("{variant} of {} is linked to nothing", state.origin.connection), output);
     Ok(())
 }
 
@@ -83,7 +83,7 @@ pub(crate) async fn link_location(arguments: LinkLocation, output: Output) -> Re
     if let Some(outcome) = sent.outcome.as_ref().filter(|it| it.outcome == Outcome::Unchanged && !is_linked) {
         return Err(Failed::Other(format!("it had no effect: {}", outcome.reason)));
     }
-    sent.tell(&format!("location {location} of {connection} is {to}"), output);
+    sent.print(&format!("location {location} of {connection} is {to}"), output);
     Ok(())
 }
 

@@ -70,7 +70,7 @@ pub(crate) async fn run(arguments: &NatsAuth, output: Output) -> Result<(), Fail
             "users": after.values().map(|keys| value(keys, &arguments.folder)).collect::<Vec<_>>(),
         })),
         Output::Text => {
-            tell(arguments, &changes, is_same, after.len());
+            print(arguments, &changes, is_same, after.len());
             if let Some(is_other) = is_other_cluster {
                 print_cluster(&cluster, is_other, arguments.dry_run);
             }
@@ -149,7 +149,7 @@ fn value(keys: &Keys, folder: &Path) -> Value {
     })
 }
 
-fn tell(arguments: &NatsAuth, changes: &[(String, Change)], is_same: bool, users: usize) {
+fn print(arguments: &NatsAuth, changes: &[(String, Change)], is_same: bool, users: usize) {
     let folder = arguments.folder.display();
     if !changes.is_empty() {
         let mut table = Table::new([left("user"), left("change")]);

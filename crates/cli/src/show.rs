@@ -72,7 +72,7 @@ fn mirror_row(line: &MirrorLine) -> [String; 6] {
     let state = match (line.mirror.attention(), summary.error) {
         _ if line.mirror.is_stopped() => "writes are stopped: see `tillflow conflicts ls`".to_owned(),
         (None, _) => "agrees".to_owned(),
-        (Some(Attention::Answer), _) => "waits for an answer: see `tillflow conflicts ls`".to_owned(),
+        (Some(Attention::Decision), _) => "waits for a decision: see `tillflow conflicts ls`".to_owned(),
         (Some(_), Some(error)) => format!("after {} attempts: {error}", summary.attempts),
         (Some(Attention::Read), None) => "is being read".to_owned(),
         (Some(Attention::Write), None) => "on its way".to_owned(),

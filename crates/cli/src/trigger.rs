@@ -14,7 +14,7 @@ use simulator::{Headers, Samples, SimulatedPlatform, Unsigned};
 use std::time::Duration;
 
 /// Response timeout.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 
 fn samples(platform: &str) -> Option<&'static Samples> {
     simulator::find(platform).map(SimulatedPlatform::samples)
@@ -63,7 +63,7 @@ pub(crate) async fn run(arguments: Trigger, output: Output) -> Result<(), Failed
     let delivery = format!("{:032x}", rand::random::<u128>());
     let headers = signed_headers(connection, &arguments.topic, &delivery, &body)?;
     let client = reqwest::Client::builder()
-        .timeout(ANSWER_TIMEOUT)
+        .timeout(RESPONSE_TIMEOUT)
         .no_proxy()
         .build()
         .map_err(|error| Failed::Other(format!("no HTTP client: {error}")))?;
@@ -73,14 +73,15 @@ pub(crate) async fn run(arguments: Trigger, output: Output) -> Result<(), Failed
         for (name, value) in &headers {
             request = request.header(*name, value);
         }
-        let answer = request.send().await.map_err(|error| Failed::Other(format!("no answer: {error}")))?;
-        let status = answer.status();
-        let text = answer.text().await.unwrap_or_default();
+        let response =
+            request.send().await.map_err(|error| Failed::Other(format!("no response: {error}")))?;
+        let status = response.status();
+        let text = response.text().await.unwrap_or_default();
         refused += u32::from(!status.is_success());
         match output {
             Output::Text => output::line(&format!("{attempt}: {status} {text}")),
             Output::Json => {
-                output::json(&json!({"attempt": attempt, "status": status.as_u16(), "answer": text}));
+                output::json(&json!({"attempt": attempt, "status": status.as_u16(), "response": text}));
             }
         }
     }

@@ -44,8 +44,8 @@ pub use id::{
 pub use instruction::{BaselineRule, Instruction, Side};
 pub use mirror::{
     Asked, AskedBy, Attention, Baseline, Begun, CLOCK_LEAD_MAX, CallResult, Contact, ContactOutcome,
-    FieldKey, FieldMirror, FieldOutcome, FieldValue, Gate, Held, LevelKey, LevelMirror, LevelOutcome,
-    Meanwhile, Mirror, MirrorKey, MirrorKind, MirrorValue, Observation, Phase, PriceMirror, ProductText,
+    FieldKey, FieldMirror, FieldOutcome, FieldValue, Gate, LevelKey, LevelMirror, LevelOutcome, Meanwhile,
+    Mirror, MirrorKey, MirrorKind, MirrorValue, Observation, Phase, PlatformValue, PriceMirror, ProductText,
     READ_AGAIN_AFTER, READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, RESTARTS_MAX, ROUNDS_MAX,
     ROUNDS_WITHIN, Report, STOPPED_FOR, Schedule, Settled, TextMirror, Waiting, Write,
 };

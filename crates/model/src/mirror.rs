@@ -1,7 +1,7 @@
 //! Mirrors: the observed state of one object on one platform, its desired state, and the write between the two.
 //!
 //! A mirror is a state machine without clock or I/O. `apply` passes it reports ([`LevelMirror::observe`],
-//! [`FieldMirror::observe`]); propagate sets the store's value ([`LevelMirror::want`]), begins calls
+//! [`FieldMirror::observe`]); propagate sets the store's value ([`LevelMirror::set_desired`]), begins calls
 //! ([`LevelMirror::begin`]) and ends them ([`LevelMirror::settle`]). Each function gets the mirror, an input and the
 //! current time, and returns the result; the record locks, loads and stores. The reasons are in
 //! `docs/decisions/0002` and `0007`.
@@ -20,7 +20,7 @@ pub use call::{Begun, CallResult, Meanwhile, Phase, Settled, Write};
 pub use field::{FieldMirror, FieldOutcome, PriceMirror, TextMirror};
 pub use level::{Contact, ContactOutcome, Gate, LevelMirror, LevelOutcome};
 pub use reading::{Asked, AskedBy, Waiting};
-pub use value::{FieldValue, Held, MirrorValue, ProductText};
+pub use value::{FieldValue, MirrorValue, PlatformValue, ProductText};
 
 /// Upper limit of readings per wait; beyond it the last reading counts, or a conflict is opened for a person.
 pub const READINGS_MAX: u32 = 8;
@@ -323,7 +323,7 @@ pub enum Attention {
     /// The platform has to be read.
     Read,
     /// A person has to decide which number stands: see [`Gate`].
-    Answer,
+    Decision,
 }
 
 impl Attention {
@@ -332,7 +332,8 @@ impl Attention {
         match self {
             Self::Write => "write",
             Self::Read => "read",
-            Self::Answer => "answer",
+            // The name of the first version, which rows have.
+            Self::Decision => "answer",
         }
     }
 }
@@ -404,7 +405,7 @@ impl<V> Report<V> {
     /// report is as old as its first receipt. An observed version beyond [`CLOCK_LEAD_MAX`] counts as none.
     fn is_stale(&self, seen: Option<&Observation<V>>) -> bool {
         let Some(seen) = seen else { return false };
-        match self.number().zip(self.believed(seen.version)) {
+        match self.number().zip(self.plausible(seen.version)) {
             Some((version, seen)) => version < seen,
             None => self.is_reentered && self.received_at < seen.at,
         }
@@ -412,19 +413,19 @@ impl<V> Report<V> {
 
     /// Returns whether the report's version may stand for two states and isn't greater than the observed one.
     fn is_no_newer(&self, seen: Option<&Observation<V>>) -> bool {
-        let seen = seen.and_then(|seen| self.believed(seen.version));
+        let seen = seen.and_then(|seen| self.plausible(seen.version));
         self.is_coarse() && self.number().zip(seen).is_some_and(|(version, seen)| version <= seen)
     }
 
     /// Returns whether the report's version is greater than the observed one.
     fn is_newer(&self, seen: Option<&Observation<V>>) -> bool {
-        let seen = seen.and_then(|seen| self.believed(seen.version));
+        let seen = seen.and_then(|seen| self.plausible(seen.version));
         self.number().zip(seen).is_some_and(|(version, seen)| version > seen)
     }
 
     /// Returns the observed version, unless it is too far in the future to be plausible.
-    fn believed(&self, seen: Option<VersionNumber>) -> Option<VersionNumber> {
-        seen.filter(|seen| seen.is_believed(self.received_at))
+    fn plausible(&self, seen: Option<VersionNumber>) -> Option<VersionNumber> {
+        seen.filter(|seen| seen.is_plausible(self.received_at))
     }
 
     /// Returns the observation that the report leaves.
@@ -432,7 +433,7 @@ impl<V> Report<V> {
     where
         V: Clone,
     {
-        let known = seen.and_then(|seen| self.believed(seen.version));
+        let known = seen.and_then(|seen| self.plausible(seen.version));
         Observation { value: self.value.clone(), version: self.number().max(known), at: self.received_at }
     }
 }

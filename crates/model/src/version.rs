@@ -11,7 +11,7 @@ pub struct VersionNumber(pub i64);
 impl VersionNumber {
     /// Returns whether the number is plausible: not a time more than [`CLOCK_LEAD_MAX`] after `received_at`. Counters
     /// are far below any time in microseconds.
-    pub fn is_believed(self, received_at: Timestamp) -> bool {
+    pub fn is_plausible(self, received_at: Timestamp) -> bool {
         self.0 <= received_at.after(CLOCK_LEAD_MAX).as_micros()
     }
 }

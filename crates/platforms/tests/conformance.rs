@@ -6,7 +6,7 @@ mod deliveries;
 mod unsigned;
 
 use deliveries::{
-    CONTEXT, Example, Received, SECRET, URL, believes, examples, folder, names_in, received, rendered, stem,
+    CONTEXT, Example, Received, SECRET, URL, examples, folder, names_in, received, rendered, stem, verifies,
 };
 use model::{Currency, ExternalId, Money, ProductText, Quantity, Timestamp};
 use platforms::{
@@ -92,7 +92,7 @@ fn every_topic_has_an_example() {
 }
 
 #[test]
-fn every_example_is_believed_split_and_mapped_as_recorded() {
+fn every_example_is_verified_split_and_mapped_as_recorded() {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("snapshots");
     settings.set_prepend_module_to_snapshot(false);
@@ -101,7 +101,7 @@ fn every_example_is_believed_split_and_mapped_as_recorded() {
         let label = example.label();
         if example.is_sent() {
             let headers = received(&example).headers;
-            assert!(believes(example.platform, &headers, &example.body, &[SECRET]), "{label}");
+            assert!(verifies(example.platform, &headers, &example.body, &[SECRET]), "{label}");
             let signed = Signed { headers: &headers, body: &example.body };
             let envelopes = example.platform.webhooks().unwrap().split(&signed);
             let topics: Vec<_> = envelopes.iter().map(|envelope| envelope.topic.as_str()).collect();
@@ -132,10 +132,10 @@ fn every_recorded_mapping_is_of_an_example() {
 fn any_active_secret_proves_a_delivery_and_no_other_does() {
     for example in sent() {
         let (label, headers) = (example.label(), received(&example).headers);
-        let believed = |active: &[&str]| believes(example.platform, &headers, &example.body, active);
-        assert!(believed(&["before", SECRET]) && believed(&[SECRET, "before"]), "{label}");
-        assert!(!believed(&[]) && !believed(&[""]) && !believed(&["before"]), "{label}");
-        assert!(!believed(&[&SECRET[1..]]) && !believed(&[&SECRET.to_uppercase()]), "{label}");
+        let verified = |active: &[&str]| verifies(example.platform, &headers, &example.body, active);
+        assert!(verified(&["before", SECRET]) && verified(&[SECRET, "before"]), "{label}");
+        assert!(!verified(&[]) && !verified(&[""]) && !verified(&["before"]), "{label}");
+        assert!(!verified(&[&SECRET[1..]]) && !verified(&[&SECRET.to_uppercase()]), "{label}");
     }
 }
 
@@ -153,7 +153,7 @@ fn a_delivery_without_proof_says_so() {
 }
 
 #[test]
-fn a_flipped_bit_in_the_proof_or_in_a_proven_body_is_not_believed() {
+fn a_flipped_bit_in_the_proof_or_in_a_proven_body_is_not_verified() {
     for example in sent() {
         let (label, Received { headers, proof, proof_from, body_is_proven }) =
             (example.label(), received(&example));
@@ -165,27 +165,27 @@ fn a_flipped_bit_in_the_proof_or_in_a_proven_body_is_not_believed() {
             let mut headers = headers.clone();
             headers[position].1 = String::from_utf8(flipped).unwrap();
             assert!(
-                !believes(example.platform, &headers, &example.body, &[SECRET]),
+                !verifies(example.platform, &headers, &example.body, &[SECRET]),
                 "{label}: bit {bit} of {index}"
             );
         }
         for index in if body_is_proven { 0..example.body.len() } else { 0..0 } {
             let mut body = example.body.clone();
             body[index] ^= 1 << (index % 8);
-            assert!(!believes(example.platform, &headers, &body, &[SECRET]), "{label}: byte {index}");
+            assert!(!verifies(example.platform, &headers, &body, &[SECRET]), "{label}: byte {index}");
         }
     }
 }
 
 #[test]
-fn a_proven_body_that_was_written_anew_is_not_believed() {
+fn a_proven_body_that_was_written_anew_is_not_verified() {
     let mut tried = 0;
     for example in sent().filter(|example| received(example).body_is_proven) {
         let headers = received(&example).headers;
         let value: Value = serde_json::from_slice(&example.body).unwrap();
         for body in [serde_json::to_vec(&value).unwrap(), serde_json::to_vec_pretty(&value).unwrap()] {
             if body != example.body {
-                assert!(!believes(example.platform, &headers, &body, &[SECRET]), "{}", example.label());
+                assert!(!verifies(example.platform, &headers, &body, &[SECRET]), "{}", example.label());
                 tried += 1;
             }
         }

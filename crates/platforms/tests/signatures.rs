@@ -41,19 +41,19 @@ fn one(name: &str, value: impl Into<String>) -> Headers {
     vec![(name.to_owned(), value.into())]
 }
 
-fn judge(platform: &str, active: &[&str], cases: Vec<Case>) {
+fn check(platform: &str, active: &[&str], cases: Vec<Case>) {
     let platform = platforms::find(platform).expect("it is registered");
     let active: Vec<String> = active.iter().map(|&secret| secret.to_owned()).collect();
     let context = VerifyContext::new(&active, URL, Timestamp::default());
     let count = cases.len();
     for (what, headers, body, expected) in cases {
         let webhooks = platform.webhooks().expect("it sends webhooks");
-        let judged = match webhooks.verify(&Signed { headers: &headers, body: &body }, &context) {
+        let verified = match webhooks.verify(&Signed { headers: &headers, body: &body }, &context) {
             Ok(()) => Believed,
             Err(Unverified::Missing) => Missing,
             Err(Unverified::Mismatch | Unverified::Outdated) => Mismatch,
         };
-        assert_eq!(judged, expected, "{} with {what}: {headers:?}", platform.name());
+        assert_eq!(verified, expected, "{} with {what}: {headers:?}", platform.name());
     }
     assert!(count >= 35, "{count} cases");
 }
@@ -188,7 +188,7 @@ fn shopify_signs_the_body() {
             Mismatch,
         ),
     ]);
-    judge("shopify", &[SECRET, FORMER], cases);
+    check("shopify", &[SECRET, FORMER], cases);
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn square_signs_the_url_and_the_body() {
             Mismatch,
         ),
     ]);
-    judge("square", &[SECRET, FORMER], cases);
+    check("square", &[SECRET, FORMER], cases);
 }
 
 #[test]
@@ -280,11 +280,11 @@ fn treez_sends_a_token() {
         ("a signature as Shopify's", bearer(&STANDARD.encode(mac(SECRET, &[BODY]))), Mismatch),
     ];
     let cases = cases.into_iter().map(|(what, headers, expected)| (what, headers, BODY.to_vec(), expected));
-    judge("treez", &[SECRET, FORMER], cases.collect());
+    check("treez", &[SECRET, FORMER], cases.collect());
 }
 
 #[test]
-fn whose_connection_has_no_secret_believes_nobody() {
+fn a_connection_without_a_secret_accepts_nobody() {
     for active in [Vec::new(), vec![String::new()], vec![String::new(), String::new()]] {
         for platform in platforms::all() {
             let empty = STANDARD.encode(mac("", &[BODY]));
@@ -294,8 +294,8 @@ fn whose_connection_has_no_secret_believes_nobody() {
                 for name in webhooks.signature_headers() {
                     let headers = one(name, value);
                     let context = VerifyContext::new(&active, URL, Timestamp::default());
-                    let judged = webhooks.verify(&Signed { headers: &headers, body: BODY }, &context);
-                    assert!(judged.is_err(), "{} {name} {value:?}", platform.name());
+                    let verified = webhooks.verify(&Signed { headers: &headers, body: BODY }, &context);
+                    assert!(verified.is_err(), "{} {name} {value:?}", platform.name());
                 }
             }
         }

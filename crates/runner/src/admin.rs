@@ -34,7 +34,7 @@ pub struct Readiness(Arc<Ready>);
 struct Ready {
     open: AtomicBool,
     /// The waiting parts, with the reason of each.
-    waits: Mutex<BTreeMap<String, String>>,
+    blocked: Mutex<BTreeMap<String, String>>,
 }
 
 impl Readiness {
@@ -45,28 +45,28 @@ impl Readiness {
 
     /// Returns true if the process is ready.
     pub fn get(&self) -> bool {
-        self.0.open.load(Ordering::Acquire) && self.waits().is_empty()
+        self.0.open.load(Ordering::Acquire) && self.blocked().is_empty()
     }
 
-    /// Records that `who` waits for its set-up to be corrected, for the reason `why`.
-    pub fn waits_for(&self, who: &str, why: &str) {
-        self.waits().insert(who.to_owned(), why.to_owned());
+    /// Records that `name` waits for its set-up to be corrected, for the reason `reason`.
+    pub fn block(&self, name: &str, reason: &str) {
+        self.blocked().insert(name.to_owned(), reason.to_owned());
     }
 
-    /// Records that `who` waits no longer.
-    pub fn goes_on(&self, who: &str) {
-        self.waits().remove(who);
+    /// Records that `name` waits no longer.
+    pub fn unblock(&self, name: &str) {
+        self.blocked().remove(name);
     }
 
     /// Returns the reasons for not being ready, one per line.
     fn reasons(&self) -> String {
-        let waits = self.waits();
-        let reasons = waits.iter().flat_map(|(who, why)| [who.as_str(), ": ", why.as_str(), "\n"]);
+        let blocked = self.blocked();
+        let reasons = blocked.iter().flat_map(|(name, reason)| [name.as_str(), ": ", reason.as_str(), "\n"]);
         std::iter::once("not ready\n").chain(reasons).collect()
     }
 
-    fn waits(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.0.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    fn blocked(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.0.blocked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,13 +100,13 @@ impl AdminServer {
             trusted_proxies: Vec::new(),
             drain_timeout: DRAIN_TIMEOUT,
         };
-        let answer = {
+        let respond = {
             let metrics = metrics.clone();
             move |request: Request<Incoming>, _| {
                 std::future::ready(respond(request.uri().path(), &metrics, &readiness))
             }
         };
-        serve(self.listener, listening, metrics, stop, answer).await;
+        serve(self.listener, listening, metrics, stop, respond).await;
     }
 }
 
@@ -139,9 +139,9 @@ mod tests {
         };
         assert_eq!(ask().await, (503, "not ready\n".to_owned()));
         readiness.set(true);
-        readiness.waits_for("apply, partition 3", "run the migrations");
+        readiness.block("apply, partition 3", "run the migrations");
         assert_eq!(ask().await, (503, "not ready\napply, partition 3: run the migrations\n".to_owned()));
-        readiness.goes_on("apply, partition 3");
+        readiness.unblock("apply, partition 3");
         assert_eq!(ask().await, (200, "ok\n".to_owned()));
     }
 }

@@ -29,25 +29,25 @@ pub struct Alerts {
     reporting: Arc<Mutex<BTreeSet<Subject>>>,
     foreign: Arc<Mutex<ForeignLog>>,
     /// The lasting states that were reported and not withdrawn.
-    holding: Arc<Mutex<BTreeMap<Subject, String>>>,
+    states: Arc<Mutex<BTreeMap<Subject, String>>>,
 }
 
 /// Log state of foreign messages.
 #[derive(Default)]
 struct ForeignLog {
-    said_at: Option<Instant>,
-    unsaid: u64,
+    logged_at: Option<Instant>,
+    suppressed: u64,
 }
 
 impl ForeignLog {
     /// Returns the number of messages to log now, this one included; `None` if some were logged within the interval.
     fn due(&mut self, now: Instant) -> Option<u64> {
-        self.unsaid += 1;
-        if self.said_at.is_some_and(|at| now.saturating_duration_since(at) < FOREIGN_LOGGED_EVERY) {
+        self.suppressed += 1;
+        if self.logged_at.is_some_and(|at| now.saturating_duration_since(at) < FOREIGN_LOGGED_EVERY) {
             return None;
         }
-        self.said_at = Some(now);
-        Some(std::mem::take(&mut self.unsaid))
+        self.logged_at = Some(now);
+        Some(std::mem::take(&mut self.suppressed))
     }
 }
 
@@ -60,7 +60,7 @@ impl Alerts {
             bus: bus.cloned(),
             reporting: Arc::default(),
             foreign: Arc::default(),
-            holding: Arc::default(),
+            states: Arc::default(),
         }
     }
 
@@ -69,7 +69,7 @@ impl Alerts {
         let kind = Blame::Input.as_str();
         self.metrics.permanent(self.stage, kind);
         tracing::error!(stage = self.stage, partition = partition.0, error = text, "set aside for good");
-        self.tell((Some(partition), kind), text);
+        self.send((Some(partition), kind), text);
     }
 
     /// Sets a foreign message aside: records and counts it, and raises an alert at the first time that any reader meets
@@ -100,7 +100,7 @@ impl Alerts {
             );
         }
         if is_new {
-            self.tell((partition, FOREIGN_KIND), &message.to_string());
+            self.send((partition, FOREIGN_KIND), &message.to_string());
         }
     }
 
@@ -108,10 +108,10 @@ impl Alerts {
     pub fn holds(&self, partition: Option<Partition>, kind: &'static str, text: Option<&str>) {
         let subject = (partition, kind);
         let was = {
-            let mut holding = self.holding.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
             match text {
-                Some(text) => holding.insert(subject, text.to_owned()),
-                None => holding.remove(&subject),
+                Some(text) => states.insert(subject, text.to_owned()),
+                None => states.remove(&subject),
             }
         };
         match text {
@@ -119,32 +119,32 @@ impl Alerts {
                 if was.as_deref() != Some(text) {
                     tracing::error!(stage = self.stage, partition = partition.map(|it| it.0), kind, "{text}");
                 }
-                self.tell(subject, text);
+                self.send(subject, text);
             }
-            None if was.is_some() => self.goes_on(partition, kind),
+            None if was.is_some() => self.clear(partition, kind),
             None => {}
         }
     }
 
     /// Reports names among the members that are ignored.
-    pub(crate) fn ignores(&self, names: &BTreeSet<String>) {
+    pub(crate) fn report_ignored(&self, names: &BTreeSet<String>) {
         self.metrics.ignores(self.stage, names.len());
         if names.is_empty() {
             return;
         }
-        let text = format!("these show signs of life and get no partitions: {names:?}");
+        let text = format!("these send heartbeats and get no partitions: {names:?}");
         tracing::error!(stage = self.stage, error = text, "members ignored");
-        self.tell((None, FOREIGN_KIND), &text);
+        self.send((None, FOREIGN_KIND), &text);
     }
 
     /// Reports that a partition, or the process, waits for a person's action.
-    pub(crate) fn waits(&self, partition: Option<Partition>, kind: &'static str, text: &str) {
+    pub(crate) fn raise(&self, partition: Option<Partition>, kind: &'static str, text: &str) {
         self.metrics.permanent(self.stage, kind);
-        self.tell((partition, kind), text);
+        self.send((partition, kind), text);
     }
 
     /// Withdraws the report of waiting.
-    pub(crate) fn goes_on(&self, partition: Option<Partition>, kind: &'static str) {
+    pub(crate) fn clear(&self, partition: Option<Partition>, kind: &'static str) {
         let (Some(bus), stage) = (self.bus.clone(), self.stage) else { return };
         tokio::spawn(async move {
             if let Err(error) = bus.clear_alert(stage, partition, kind).await {
@@ -153,7 +153,7 @@ impl Alerts {
         });
     }
 
-    fn tell(&self, subject: Subject, text: &str) {
+    fn send(&self, subject: Subject, text: &str) {
         let Some(bus) = self.bus.clone() else { return };
         if !self.reporting().insert(subject) {
             return;

@@ -20,7 +20,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Fill share from which a stream is purged of all messages kept beyond need: room for new messages has priority over
 /// replay, and Postgres has the applied changes.
-const PRESSED_FROM: f64 = 0.7;
+const PRESSURE_FROM: f64 = 0.7;
 /// The kind of the alert about streams that are nearly full.
 const NEARLY_FULL: &str = "nearly_full";
 
@@ -81,16 +81,16 @@ impl Janitor {
         let (bus, stage) = (&self.service.bus, self.stage);
         let mut swept: Option<Instant> = None;
         loop {
-            let pressed = pressed(bus, stage).await.unwrap_or_else(|error| {
+            let pressure = pressure(bus, stage).await.unwrap_or_else(|error| {
                 tracing::debug!(stage, %error, "how full streams are isn't known");
-                Pressed::default()
+                Pressure::default()
             });
-            self.alerts.holds(None, NEARLY_FULL, pressed.text().as_deref());
-            let is_sweep = pressed.any() || swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY);
+            self.alerts.holds(None, NEARLY_FULL, pressure.text().as_deref());
+            let is_sweep = pressure.any() || swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY);
             readers.prepare(is_sweep).await;
             if is_sweep {
                 swept = Some(Instant::now());
-                self.sweep_all(&readers, &pressed).await;
+                self.sweep_all(&readers, &pressure).await;
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -99,16 +99,16 @@ impl Janitor {
         }
     }
 
-    async fn sweep_all(&self, readers: &impl Readers, pressed: &Pressed) {
-        let unless_pressed =
-            |feed: Feed, kept| if pressed.feeds.contains(feed.as_str()) { Duration::ZERO } else { kept };
+    async fn sweep_all(&self, readers: &impl Readers, pressure: &Pressure) {
+        let unless_under_pressure =
+            |feed: Feed, kept| if pressure.feeds.contains(feed.as_str()) { Duration::ZERO } else { kept };
         let retention = Retention {
-            raw: unless_pressed(Feed::Raw, self.retention.raw),
-            unique: unless_pressed(Feed::Unique, self.retention.unique),
+            raw: unless_under_pressure(Feed::Raw, self.retention.raw),
+            unique: unless_under_pressure(Feed::Unique, self.retention.unique),
         };
         for partition in self.service.bus.partitions().all() {
             // One partition that can't be swept must not fill the streams of all.
-            let swept = sweep(&self.service.bus, readers, retention, pressed.applied, partition).await;
+            let swept = sweep(&self.service.bus, readers, retention, pressure.applied, partition).await;
             if let Err(error) = swept {
                 let (stage, partition) = (self.stage, partition.0);
                 let (permanent, error) = (error.blame().is_some(), chain(&error));
@@ -124,13 +124,13 @@ impl Janitor {
 
 /// The streams that are nearly full.
 #[derive(Default)]
-struct Pressed {
+struct Pressure {
     feeds: BTreeSet<&'static str>,
     applied: bool,
     dead: bool,
 }
 
-impl Pressed {
+impl Pressure {
     /// Returns whether the janitor can purge one of the streams.
     fn any(&self) -> bool {
         self.applied || !self.feeds.is_empty()
@@ -139,26 +139,27 @@ impl Pressed {
     /// The text of the alert; none while all have room.
     fn text(&self) -> Option<String> {
         let others = [("applied", self.applied), ("dead", self.dead)];
-        let others = others.into_iter().filter_map(|(name, is_pressed)| is_pressed.then_some(name));
+        let others =
+            others.into_iter().filter_map(|(name, is_under_pressure)| is_under_pressure.then_some(name));
         let names: Vec<&str> = self.feeds.iter().copied().chain(others).collect();
-        let share = PRESSED_FROM * 100.0;
+        let share = PRESSURE_FROM * 100.0;
         (!names.is_empty())
             .then(|| format!("streams are filled to more than {share:.0} %: {}", names.join(", ")))
     }
 }
 
-async fn pressed(bus: &Bus, stage: &'static str) -> Result<Pressed, BusError> {
-    let mut pressed = Pressed::default();
+async fn pressure(bus: &Bus, stage: &'static str) -> Result<Pressure, BusError> {
+    let mut pressure = Pressure::default();
     for feed in [Feed::Raw, Feed::Normalized, Feed::Unique, Feed::Enriched] {
-        if bus.usage(feed).await? > PRESSED_FROM {
+        if bus.usage(feed).await? > PRESSURE_FROM {
             let feed = feed.as_str();
             tracing::warn!(stage, feed, "nearly full: what is done is purged before its time");
-            pressed.feeds.insert(feed);
+            pressure.feeds.insert(feed);
         }
     }
-    pressed.applied = bus.applied_usage().await? > PRESSED_FROM;
-    pressed.dead = bus.dead_usage().await? > PRESSED_FROM;
-    Ok(pressed)
+    pressure.applied = bus.applied_usage().await? > PRESSURE_FROM;
+    pressure.dead = bus.dead_usage().await? > PRESSURE_FROM;
+    Ok(pressure)
 }
 
 /// Purges the streams of a partition. A middle stream is needed from the position of the next stage; UNIQUE also for
@@ -167,11 +168,11 @@ async fn sweep(
     bus: &Bus,
     readers: &impl Readers,
     retention: Retention,
-    applied_pressed: bool,
+    applied_pressure: bool,
     partition: Partition,
 ) -> Result<(), Fault> {
     let Progress { applied, fetched, propagated } = readers.progress(partition).await?;
-    if applied_pressed {
+    if applied_pressure {
         bus.purge_applied_to(partition, propagated).await?;
     }
     for (feed, next, kept_for) in

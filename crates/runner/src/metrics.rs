@@ -90,7 +90,7 @@ impl Metrics {
             )?,
             members_ignored: levels(
                 "tillflow_members_ignored",
-                "Names that show signs of life and get no partitions",
+                "Names that send heartbeats and get no partitions",
                 &["stage"],
             )?,
             duration: histograms(

@@ -1,16 +1,18 @@
 //! Judgement of messages by their content: ours or foreign. Without a clock or I/O.
 //!
-//! All readers of a feed use the same judgement. A message that one counted as progress and another as foreign would be
+//! All readers of a feed use the same validator. A message that one counted as progress and another as foreign would be
 //! lost between them.
 
 use crate::{Batch, Input, Positioned, chain};
-use bus::{AppliedMessage, Bus, BusConfig, BusError, DeadMessage, Feed, Foreign, Judge, Message, User};
+use bus::{
+    AppliedMessage, Bus, BusConfig, BusError, DeadMessage, Feed, Foreign, Message, MessageValidator, User,
+};
 use model::{Delivery, Event, Origin, Partition, PartitionCount, Position, record::Applied};
 use wire::{DecodeError, EventRecord};
 
-/// Connects to the broker; only messages judged as ours are accepted as such.
+/// Connects to the broker; only messages validated as ours are accepted as such.
 pub async fn connect(config: &BusConfig) -> Result<Bus, BusError> {
-    Ok(Bus::connect(config).await?.judged_by(Ours))
+    Ok(Bus::connect(config).await?.validated_by(Ours))
 }
 
 /// Connects as the user of a service, checks that the server is fit, and declares the streams or waits for them,
@@ -85,11 +87,11 @@ pub fn change_of(partitions: PartitionCount, message: &AppliedMessage) -> Result
     }
 }
 
-/// The pipeline's judgement of its own messages.
+/// The pipeline's validation of its own messages.
 #[derive(Debug, Clone, Copy)]
 pub struct Ours;
 
-impl Judge for Ours {
+impl MessageValidator for Ours {
     fn batch(
         &self,
         feed: Feed,
@@ -233,7 +235,7 @@ mod tests {
         }
     }
 
-    fn judged<T: Input>(payload: Bytes, records: u32) -> Result<usize, String> {
+    fn validated<T: Input>(payload: Bytes, records: u32) -> Result<usize, String> {
         batch::<T>(partitions(), here(), &message(payload, records)).map(|batch| batch.records.len())
     }
 
@@ -241,9 +243,9 @@ mod tests {
     fn a_batch_is_ours_if_it_holds_what_its_header_says_of_its_own_partition_up_to_what_it_covers() {
         let events = [event(STORE, 4), event(STORE, 7)];
         let good = wire::encode_events(&events, &[dropped_input(STORE, 5)]);
-        assert_eq!(judged::<Event>(good.clone(), 2), Ok(2));
-        assert_eq!(judged::<EventRecord>(good.clone(), 2), Ok(2));
-        assert_eq!(judged::<Event>(Bytes::new(), 0), Ok(0), "only a position");
+        assert_eq!(validated::<Event>(good.clone(), 2), Ok(2));
+        assert_eq!(validated::<EventRecord>(good.clone(), 2), Ok(2));
+        assert_eq!(validated::<Event>(Bytes::new(), 0), Ok(0), "only a position");
         for (what, payload, records) in [
             ("another number", good.clone(), 3),
             ("none at all", Bytes::new(), 1),
@@ -252,10 +254,10 @@ mod tests {
             ("another store's event", wire::encode_events(&[event("shop-7", 4)], &[]), 1),
             ("another store's dropped input", wire::encode_events(&[], &[dropped_input("shop-7", 4)]), 0),
             ("cut off", good.slice(..good.len() - 1), 2),
-            ("an answer of ours", Bytes::from_static(b"{\"stream\":\"RAW\"}"), 0),
+            ("a response of ours", Bytes::from_static(b"{\"stream\":\"RAW\"}"), 0),
         ] {
-            assert!(judged::<Event>(payload.clone(), records).is_err(), "{what}");
-            assert!(judged::<EventRecord>(payload, records).is_err(), "{what}, by its heads");
+            assert!(validated::<Event>(payload.clone(), records).is_err(), "{what}");
+            assert!(validated::<EventRecord>(payload, records).is_err(), "{what}, by its heads");
         }
     }
 
@@ -290,8 +292,8 @@ mod tests {
             1,
             "its head can be read"
         );
-        assert!(judged::<Event>(batch.clone().into(), 1).is_err());
-        assert!(judged::<EventRecord>(batch.into(), 1).is_err());
+        assert!(validated::<Event>(batch.clone().into(), 1).is_err());
+        assert!(validated::<EventRecord>(batch.into(), 1).is_err());
     }
 
     #[test]
@@ -341,10 +343,10 @@ mod tests {
             sequence: 1,
             stored_at: Timestamp::from_micros(1),
         };
-        let judged = |message: &AppliedMessage| Ours.applied(partitions(), message);
+        let validated = |message: &AppliedMessage| Ours.applied(partitions(), message);
         let mut neighbours = (0..).map(|number| StoreId::new(&format!("neighbour-{number}")).unwrap());
         let neighbour = neighbours.find(|store| partitions().of(store) == here()).unwrap();
-        assert_eq!(judged(&good), Ok(()));
+        assert_eq!(validated(&good), Ok(()));
         let (other, elsewhere) = ("other".to_owned(), event("shop-7", 4));
         let moved = Applied { event: elsewhere, ..held };
         for (what, bad) in [
@@ -366,7 +368,7 @@ mod tests {
             ),
             ("what it holds", AppliedMessage { payload: Bytes::from_static(b"\xff"), ..good.clone() }),
         ] {
-            assert!(judged(&bad).is_err(), "{what}");
+            assert!(validated(&bad).is_err(), "{what}");
         }
     }
 }

@@ -32,7 +32,7 @@ const WARN_AT_ATTEMPT: u32 = 3;
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// Time of repeated interruptions without progress after which the partition's replica counts as not ready.
-const STANDS_STILL_AFTER: Duration = Duration::from_mins(1);
+const STALLED_AFTER: Duration = Duration::from_mins(1);
 /// Time without an error after which a run counts as recovered from a permanent error.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
 /// Time without an error after which a run counts as recovered from an outage, if there is nothing to process: longer
@@ -100,7 +100,7 @@ where
 async fn report_ignored(mut ignored: watch::Receiver<BTreeSet<String>>, alerts: Alerts) {
     loop {
         let names = ignored.borrow_and_update().clone();
-        alerts.ignores(&names);
+        alerts.report_ignored(&names);
         if ignored.changed().await.is_err() {
             return;
         }
@@ -161,7 +161,7 @@ pub async fn until_set_up<T, E: Into<Fault>>(
     loop {
         let fault = match open().await.map_err(Into::into) {
             Ok(opened) => {
-                waiting.over();
+                waiting.clear();
                 return Ok(Some(opened));
             }
             Err(fault) => fault,
@@ -169,7 +169,7 @@ pub async fn until_set_up<T, E: Into<Fault>>(
         if fault.blame() != Some(Blame::Setup) {
             return Err(fault);
         }
-        waiting.begins(Blame::Setup.as_str(), chain(&fault));
+        waiting.raise(Blame::Setup.as_str(), chain(&fault));
         tokio::select! {
             () = sleep(backoff.next_delay_of_setup()) => {}
             () = service.stop.cancelled() => return Ok(None),
@@ -183,17 +183,17 @@ struct Waiting {
     partition: Option<Partition>,
     alerts: Alerts,
     readiness: Readiness,
-    said: Option<(&'static str, String)>,
+    reported: Option<(&'static str, String)>,
     /// Start of the interruptions without progress.
     interrupted_since: Option<Instant>,
 }
 
 impl Waiting {
     fn new(stage: &'static str, partition: Option<Partition>, alerts: Alerts, readiness: Readiness) -> Self {
-        Self { stage, partition, alerts, readiness, said: None, interrupted_since: None }
+        Self { stage, partition, alerts, readiness, reported: None, interrupted_since: None }
     }
 
-    fn who(&self) -> String {
+    fn name(&self) -> String {
         match self.partition {
             Some(partition) => format!("{}, partition {partition}", self.stage),
             None => self.stage.to_owned(),
@@ -201,45 +201,45 @@ impl Waiting {
     }
 
     /// Reports the error that it waits for; logs it once per change.
-    fn begins(&mut self, kind: &'static str, error: String) {
-        self.alerts.waits(self.partition, kind, &error);
-        self.readiness.waits_for(&self.who(), &error);
+    fn raise(&mut self, kind: &'static str, error: String) {
+        self.alerts.raise(self.partition, kind, &error);
+        self.readiness.block(&self.name(), &error);
         let now = Some((kind, error));
-        if self.said != now {
-            let (who, error) = (self.who(), now.as_ref().map(|(_, error)| error.as_str()));
-            tracing::error!(stage = self.stage, kind, error, "{who} can't go on until this is corrected");
-            self.said = now;
+        if self.reported != now {
+            let (name, error) = (self.name(), now.as_ref().map(|(_, error)| error.as_str()));
+            tracing::error!(stage = self.stage, kind, error, "{name} can't go on until this is corrected");
+            self.reported = now;
         }
     }
 
     /// Records an interruption by an outage: after a time without progress the replica isn't ready.
     fn interrupted(&mut self, error: &str) {
         let since = *self.interrupted_since.get_or_insert_with(Instant::now);
-        if self.said.is_none() && since.elapsed() >= STANDS_STILL_AFTER {
-            self.readiness.waits_for(&self.who(), error);
+        if self.reported.is_none() && since.elapsed() >= STALLED_AFTER {
+            self.readiness.block(&self.name(), error);
         }
     }
 
     /// Records progress, or the end of the outage.
     fn progressed(&mut self) {
-        if self.interrupted_since.take().is_some() && self.said.is_none() {
-            self.readiness.goes_on(&self.who());
+        if self.interrupted_since.take().is_some() && self.reported.is_none() {
+            self.readiness.unblock(&self.name());
         }
     }
 
     /// Withdraws the report.
-    fn over(&mut self) {
-        let Some((kind, _)) = self.said.take() else { return };
-        self.readiness.goes_on(&self.who());
-        self.alerts.goes_on(self.partition, kind);
-        tracing::info!(stage = self.stage, "{} goes on", self.who());
+    fn clear(&mut self) {
+        let Some((kind, _)) = self.reported.take() else { return };
+        self.readiness.unblock(&self.name());
+        self.alerts.clear(self.partition, kind);
+        tracing::info!(stage = self.stage, "{} goes on", self.name());
     }
 }
 
 impl Drop for Waiting {
     /// Another replica owns the partition now, and reports its state.
     fn drop(&mut self) {
-        self.readiness.goes_on(&self.who());
+        self.readiness.unblock(&self.name());
     }
 }
 
@@ -291,7 +291,7 @@ async fn keep_running<Run, Running>(
         }
         metrics.interrupted(waiting.stage, stopped.cause());
         let delay = if stopped.is_permanent() {
-            waiting.begins(stopped.cause(), stopped.text());
+            waiting.raise(stopped.cause(), stopped.text());
             backoff.next_delay_of_setup()
         } else {
             waiting.interrupted(&stopped.text());
@@ -330,7 +330,7 @@ where
             outcome = &mut running => {
                 return outcome.map_or(Err(Stopped::Panicked), |outcome| outcome.map_err(Stopped::Fault));
             }
-            () = settled(partition_run, SETTLED_AFTER), if waiting.said.is_some() => waiting.over(),
+            () = settled(partition_run, SETTLED_AFTER), if waiting.reported.is_some() => waiting.clear(),
             () = settled(partition_run, CALM_AFTER), if waiting.interrupted_since.is_some() => waiting.progressed(),
             () = overdue(&partition_run.stop) => {
                 let (stage, partition) = (waiting.stage, partition_run.partition.0);

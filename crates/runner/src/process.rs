@@ -210,8 +210,8 @@ mod tests {
         let refused = || io::Error::other("connection refused");
         let quiet = Reported { said: "the database is not available", source: refused() };
         assert_eq!(chain(&quiet), "the database is not available: connection refused");
-        let quoting = Reported { said: "no answer: connection refused", source: refused() };
-        assert_eq!(chain(&quoting), "no answer: connection refused");
+        let quoting = Reported { said: "no response: connection refused", source: refused() };
+        assert_eq!(chain(&quoting), "no response: connection refused");
         let fault = Fault::transient(
             "the database",
             Reported { said: "the database is not available", source: refused() },

@@ -67,7 +67,7 @@ pub struct Listening {
     pub requests_per_connection_max: u64,
     /// Greatest age of a connection; its request is finished, then it is closed.
     pub connection_age_max: Duration,
-    /// The networks of trusted proxies, whose reports of their clients' addresses are believed.
+    /// The networks of trusted proxies, whose reports of their clients' addresses are trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Time limit for requests under way once the listener was asked to stop.
     pub drain_timeout: Duration,
@@ -181,7 +181,7 @@ impl Connection {
         Responding: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
         let (stream, ambiguous) = Watched::new(stream);
-        let answering = service_fn(|request: Request<Incoming>| {
+        let respond = service_fn(|request: Request<Incoming>| {
             let number = self.requests.fetch_add(1, Ordering::Relaxed);
             let is_last = number + 1 >= self.listening.requests_per_connection_max;
             let in_chunks = request.headers().contains_key(TRANSFER_ENCODING);
@@ -216,7 +216,7 @@ impl Connection {
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_TIMEOUT)
                 .max_buf_size(HEAD_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), answering)
+                .serve_connection(TokioIo::new(stream), respond)
         );
         let mut ending: Option<(&'static str, Instant)> = None;
         let aged = Instant::now() + self.listening.connection_age_max;
@@ -296,20 +296,20 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// Shortages of room for connections (`EMFILE`, `ENFILE`, `ENOBUFS`), and their log state.
 #[derive(Debug, Default)]
 struct Shortage {
-    said: Option<Instant>,
-    unsaid: u64,
+    logged_at: Option<Instant>,
+    suppressed: u64,
     last: Option<Instant>,
 }
 
 impl Shortage {
     /// Counts one; returns true if it was logged.
     fn note(&mut self, listener: &'static str, error: &io::Error, now: Instant) -> bool {
-        self.unsaid += 1;
+        self.suppressed += 1;
         self.last = Some(now);
-        let is_due = self.said.is_none_or(|said| now.duration_since(said) >= ACCEPT_LOG_EVERY);
+        let is_due = self.logged_at.is_none_or(|logged_at| now.duration_since(logged_at) >= ACCEPT_LOG_EVERY);
         if is_due {
-            tracing::warn!(listener, %error, times = self.unsaid, "no connection can be accepted; trying again");
-            (self.said, self.unsaid) = (Some(now), 0);
+            tracing::warn!(listener, %error, times = self.suppressed, "no connection can be accepted; trying again");
+            (self.logged_at, self.suppressed) = (Some(now), 0);
         }
         is_due
     }

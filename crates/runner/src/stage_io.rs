@@ -90,11 +90,11 @@ pub trait Output: Sized + Send + Sync + 'static {
 
 impl Input for Delivery {
     fn decode(payload: Bytes, sequence: u64) -> Result<Batch<Self>, DecodeError> {
-        let place = |(index, value)| {
+        let at_position = |(index, value)| {
             let delivery = u32::try_from(index).unwrap_or(u32::MAX);
             Positioned { position: Position { raw_sequence: sequence, delivery, event: 0 }, value }
         };
-        let records = wire::decode_deliveries(payload)?.into_iter().enumerate().map(place).collect();
+        let records = wire::decode_deliveries(payload)?.into_iter().enumerate().map(at_position).collect();
         Ok(Batch { records, dropped_inputs: Vec::new() })
     }
     fn end(position: Position) -> Position {
@@ -110,8 +110,11 @@ impl Input for Delivery {
 }
 
 fn positioned<T>(batch: EventBatch<T>, position: fn(&T) -> Position) -> Batch<T> {
-    let place = |value| Positioned { position: position(&value), value };
-    Batch { records: batch.events.into_iter().map(place).collect(), dropped_inputs: batch.dropped_inputs }
+    let at_position = |value| Positioned { position: position(&value), value };
+    Batch {
+        records: batch.events.into_iter().map(at_position).collect(),
+        dropped_inputs: batch.dropped_inputs,
+    }
 }
 
 /// Describes a message of ours that can't be decoded. A retry can't help, so it is set aside.

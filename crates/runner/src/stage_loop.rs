@@ -135,8 +135,8 @@ where
                 messages = reader.waiting(MESSAGES_MAX) => {
                     readable(&self.shared.alerts, self.partition, messages).await?
                 }
-                () = run.stop.cancelled() => return self.say_covered().await,
-                () = until(owed) => { self.say_covered().await?; continue }
+                () = run.stop.cancelled() => return self.append_coverage().await,
+                () = until(owed) => { self.append_coverage().await?; continue }
             };
             let span = tracing::debug_span!(
                 "batch",
@@ -316,7 +316,7 @@ where
     }
 
     /// Appends a batch without records, to record the covered position although there is no output.
-    async fn say_covered(&mut self) -> Result<(), Fault> {
+    async fn append_coverage(&mut self) -> Result<(), Fault> {
         let Some((_, input_sequence)) = self.owed.take() else { return Ok(()) };
         let batch = Packed { dropped_inputs: std::mem::take(&mut self.waiting), ..Packed::default() };
         self.append_batch(&batch, self.covered, input_sequence).await

@@ -204,8 +204,8 @@ impl Nats {
         let ask = async {
             let mut stream = TcpStream::connect(("127.0.0.1", self.ports.monitoring)).await?;
             stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await?;
-            let mut answer = [0; 12];
-            stream.read_exact(&mut answer).await.map(|_| answer.ends_with(b"200"))
+            let mut response = [0; 12];
+            stream.read_exact(&mut response).await.map(|_| response.ends_with(b"200"))
         };
         matches!(timeout(HEALTH_LIMIT, ask).await, Ok(Ok(true)))
     }

@@ -29,9 +29,9 @@ async fn greeting(url: &str) -> String {
 async fn get(url: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    response
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn what_was_started_ends_with_a_parent_that_is_killed() {
     next.stop().await.unwrap();
 }
 
-async fn answers(postgres: &Postgres, password: Option<&str>) -> bool {
+async fn accepts_login(postgres: &Postgres, password: Option<&str>) -> bool {
     let mut command = postgres.psql().unwrap();
     if let Some(password) = password {
         command.env("PGPASSWORD", password);
@@ -189,9 +189,9 @@ async fn a_postgres_lets_nobody_in_without_its_password_even_if_an_older_version
     let scratch = Scratch::new().unwrap();
     let folder = scratch.path().join("postgres");
     let postgres = Postgres::start(PostgresOptions::new(&folder)).await.unwrap();
-    assert!(answers(&postgres, None).await);
+    assert!(accepts_login(&postgres, None).await);
     for wrong in ["", "postgres", &"0".repeat(64)] {
-        assert!(!answers(&postgres, Some(wrong)).await, "{wrong:?}");
+        assert!(!accepts_login(&postgres, Some(wrong)).await, "{wrong:?}");
     }
     postgres.create_database("kept").await.unwrap();
     postgres.stop().await.unwrap();
@@ -199,8 +199,8 @@ async fn a_postgres_lets_nobody_in_without_its_password_even_if_an_older_version
     std::fs::remove_file(folder.join("password")).unwrap();
     std::fs::write(folder.join("cluster/pg_hba.conf"), "host all all 127.0.0.1/32 trust\n").unwrap();
     let postgres = Postgres::start(PostgresOptions::new(&folder)).await.unwrap();
-    assert!(answers(&postgres, None).await);
-    assert!(!answers(&postgres, Some("postgres")).await, "it trusts nobody any more");
+    assert!(accepts_login(&postgres, None).await);
+    assert!(!accepts_login(&postgres, Some("postgres")).await, "it trusts nobody any more");
     postgres.create_database("kept").await.unwrap();
     postgres.stop().await.unwrap();
 }

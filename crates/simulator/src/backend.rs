@@ -37,7 +37,7 @@ pub(crate) trait Simulation: SimulatedPlatform {
 /// The platform's side of one shop, with the state that no other platform has.
 pub(crate) trait Backend: fmt::Debug + Send {
     /// Replies to a call.
-    fn answer(&mut self, state: &mut State, call: &Incoming, now: Instant) -> Reply;
+    fn respond(&mut self, state: &mut State, call: &Incoming, now: Instant) -> Reply;
 
     /// The reply to a call beyond the rate limit.
     fn throttled(&self) -> Reply;
@@ -66,7 +66,7 @@ pub(crate) struct Sending {
 pub(crate) enum Disturbance {
     /// Another program restocks one of each item just before each write that compares its level.
     RivalRestocks(bool),
-    /// The lead of the clock that judges the age of changes.
+    /// The lead of the clock that computes the age of changes.
     ClockAhead(TimeDelta),
     /// The access tokens that were issued so far are refused; new ones are issued as before.
     TokensRevoked,

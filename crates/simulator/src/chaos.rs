@@ -22,13 +22,13 @@ pub struct Chaos {
     /// Share of calls that have their effect, then get no response: the connection is closed.
     pub reset_after_success: f64,
     /// Maximum delay of a response in milliseconds; evenly distributed from 0.
-    pub answer_ms_max: u64,
+    pub response_ms_max: u64,
 }
 
 /// Fault drawn for a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
-    Fine,
+    NoFault,
     Throttled,
     Unavailable,
     LostReply,
@@ -37,7 +37,7 @@ pub(crate) enum Call {
 
 /// Faults drawn for a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fate {
+pub(crate) struct WebhookFault {
     pub(crate) duplicate: bool,
     pub(crate) reorder: bool,
     pub(crate) delay: Duration,
@@ -45,48 +45,48 @@ pub(crate) struct Fate {
 
 /// Fault rates with their random number generator.
 #[derive(Debug)]
-pub(crate) struct Dice {
+pub(crate) struct FaultInjector {
     pub(crate) chaos: Chaos,
     rng: StdRng,
 }
 
-impl Dice {
+impl FaultInjector {
     pub(crate) fn new(chaos: Chaos, seed: u64) -> Self {
         Self { chaos, rng: StdRng::seed_from_u64(seed) }
     }
 
-    fn falls(&mut self, share: f64) -> bool {
+    fn draws(&mut self, share: f64) -> bool {
         share > 0.0 && self.rng.random_bool(share.min(1.0))
     }
 
     pub(crate) fn call(&mut self) -> Call {
         let Chaos { throttle_429, server_error, error_after_success, reset_after_success, .. } = self.chaos;
-        if self.falls(throttle_429) {
+        if self.draws(throttle_429) {
             Call::Throttled
-        } else if self.falls(server_error) {
+        } else if self.draws(server_error) {
             Call::Unavailable
-        } else if self.falls(error_after_success) {
+        } else if self.draws(error_after_success) {
             Call::LostReply
-        } else if self.falls(reset_after_success) {
+        } else if self.draws(reset_after_success) {
             Call::Reset
         } else {
-            Call::Fine
+            Call::NoFault
         }
     }
 
     /// Returns the delay of a response.
-    pub(crate) fn answer_delay(&mut self) -> Duration {
-        self.delay(self.chaos.answer_ms_max)
+    pub(crate) fn response_delay(&mut self) -> Duration {
+        self.delay(self.chaos.response_ms_max)
     }
 
     fn delay(&mut self, ms_max: u64) -> Duration {
         Duration::from_millis(if ms_max == 0 { 0 } else { self.rng.random_range(0..=ms_max) })
     }
 
-    pub(crate) fn webhook(&mut self) -> Fate {
+    pub(crate) fn webhook(&mut self) -> WebhookFault {
         let Chaos { duplicate, reorder, delay_ms_max, .. } = self.chaos;
         let delay = self.delay(delay_ms_max);
-        Fate { duplicate: self.falls(duplicate), reorder: self.falls(reorder), delay }
+        WebhookFault { duplicate: self.draws(duplicate), reorder: self.draws(reorder), delay }
     }
 }
 
@@ -96,20 +96,20 @@ mod tests {
 
     #[test]
     fn nothing_goes_wrong_by_default() {
-        let mut dice = Dice::new(Chaos::default(), 7);
+        let mut faults = FaultInjector::new(Chaos::default(), 7);
         for _ in 0..1_000 {
-            assert_eq!((dice.call(), dice.answer_delay()), (Call::Fine, Duration::ZERO));
-            let fate = dice.webhook();
-            assert_eq!(fate, Fate { duplicate: false, reorder: false, delay: Duration::ZERO });
+            assert_eq!((faults.call(), faults.response_delay()), (Call::NoFault, Duration::ZERO));
+            let fault = faults.webhook();
+            assert_eq!(fault, WebhookFault { duplicate: false, reorder: false, delay: Duration::ZERO });
         }
     }
 
     #[test]
-    fn the_same_seed_throws_the_same_dice() {
+    fn the_same_seed_draws_the_same_faults() {
         let chaos = Chaos { duplicate: 0.3, delay_ms_max: 40, throttle_429: 0.2, ..Chaos::default() };
         let throws = |seed| {
-            let mut dice = Dice::new(chaos, seed);
-            (0..200).map(|_| (dice.call(), dice.webhook())).collect::<Vec<_>>()
+            let mut faults = FaultInjector::new(chaos, seed);
+            (0..200).map(|_| (faults.call(), faults.webhook())).collect::<Vec<_>>()
         };
         assert_eq!(throws(1), throws(1));
         assert_ne!(throws(1), throws(2));

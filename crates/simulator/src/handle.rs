@@ -184,6 +184,6 @@ impl ShopHandle {
 
     /// Sets the fault rates.
     pub fn set_chaos(&self, chaos: Chaos) {
-        lock(&self.inner.dice).chaos = chaos;
+        lock(&self.inner.faults).chaos = chaos;
     }
 }

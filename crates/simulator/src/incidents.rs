@@ -62,9 +62,9 @@ impl ShopHandle {
         lock(&self.inner.shop).standing = standing;
     }
 
-    /// Sets the lead of the clock by which the platform judges the age of changes, if it does: one lead beyond the
+    /// Sets the lead of the clock by which the platform computes the age of changes, if it does: one lead beyond the
     /// maximum age makes every change too old. Times that the platform reports stay correct.
-    pub fn judge_times_ahead(&self, by: TimeDelta) {
+    pub fn set_clock_lead(&self, by: TimeDelta) {
         lock(&self.inner.shop).disturb(Disturbance::ClockAhead(by));
     }
 

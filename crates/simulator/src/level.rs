@@ -59,8 +59,8 @@ impl Level {
         if at < self.base_at && matches!(entry, Entry::Count(_)) {
             return;
         }
-        let place = self.entries.partition_point(|(other, _)| *other <= at);
-        self.entries.insert(place, (at, entry));
+        let index = self.entries.partition_point(|(other, _)| *other <= at);
+        self.entries.insert(index, (at, entry));
         if self.entries.len() > ENTRIES_MAX {
             let (oldest_at, oldest) = self.entries.remove(0);
             self.base = oldest.after(self.base);

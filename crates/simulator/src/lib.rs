@@ -49,7 +49,7 @@ pub use traffic::{Tally, Traffic};
 pub use webhooks::{Retries, SentWebhook};
 
 use backend::Simulation;
-use chaos::Dice;
+use chaos::FaultInjector;
 use chrono::Utc;
 use open_shop::OpenShop;
 use recent::Recent;
@@ -147,13 +147,13 @@ impl Simulator {
         let sender = Sender::new(platform, options.retries).map_err(StartError::Client)?;
         let inner = Arc::new(Inner {
             shop: Mutex::new(shop),
-            dice: Mutex::new(Dice::new(options.chaos, options.seed)),
+            faults: Mutex::new(FaultInjector::new(options.chaos, options.seed)),
             outbox: Outbox::new(),
             calls: Mutex::new(Recent::new(CALLS_MAX)),
         });
         let server = tokio::spawn(server::serve(listener, Arc::clone(&inner)));
         let sending = Arc::clone(&inner);
-        let sender = tokio::spawn(async move { sender.run(&sending.outbox, &sending.dice).await });
+        let sender = tokio::spawn(async move { sender.run(&sending.outbox, &sending.faults).await });
         Ok(Self { address, inner, server, sender })
     }
 

@@ -80,7 +80,7 @@ impl ShopMachine {
             body: request.body.clone(),
         };
         let now = self.shop.state.ledger.tick(now);
-        let reply = self.shop.answer(&call, now);
+        let reply = self.shop.respond(&call, now);
         let webhooks = self.shop.announce(&reply.changes, now);
         self.webhooks.extend(webhooks);
         MachineReply { status: reply.status, headers: reply.headers, body: reply.body.to_string().into() }

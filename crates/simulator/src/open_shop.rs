@@ -38,10 +38,10 @@ impl OpenShop {
     }
 
     /// Returns the platform's reply to a call.
-    pub(crate) fn answer(&mut self, call: &Incoming, now: Instant) -> Reply {
+    pub(crate) fn respond(&mut self, call: &Incoming, now: Instant) -> Reply {
         match self.standing.refusal() {
             Some(refusal) => self.backend.refused(refusal),
-            None => self.backend.answer(&mut self.state, call, now),
+            None => self.backend.respond(&mut self.state, call, now),
         }
     }
 

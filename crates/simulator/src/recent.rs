@@ -7,18 +7,18 @@ use std::collections::VecDeque;
 pub(crate) struct Recent<T> {
     max: usize,
     dropped: u64,
-    held: VecDeque<T>,
+    entries: VecDeque<T>,
 }
 
 impl<T: Clone> Recent<T> {
     pub(crate) const fn new(max: usize) -> Self {
-        Self { max, dropped: 0, held: VecDeque::new() }
+        Self { max, dropped: 0, entries: VecDeque::new() }
     }
 
     pub(crate) fn push(&mut self, happened: T) {
-        self.held.push_back(happened);
-        if self.held.len() > self.max {
-            self.held.pop_front();
+        self.entries.push_back(happened);
+        if self.entries.len() > self.max {
+            self.entries.pop_front();
             self.dropped += 1;
         }
     }
@@ -26,7 +26,7 @@ impl<T: Clone> Recent<T> {
     /// Returns the entries after the first `seen` of all, as far as they are kept, and the count of all.
     pub(crate) fn since(&self, seen: u64) -> (Vec<T>, u64) {
         let skipped = usize::try_from(seen.saturating_sub(self.dropped)).unwrap_or(usize::MAX);
-        (self.held.iter().skip(skipped).cloned().collect(), self.dropped + self.held.len() as u64)
+        (self.entries.iter().skip(skipped).cloned().collect(), self.dropped + self.entries.len() as u64)
     }
 }
 

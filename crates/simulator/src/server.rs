@@ -1,6 +1,6 @@
 //! The HTTP server: receives calls, injects faults, passes calls to the platform, records them.
 
-use crate::chaos::{Call, Dice};
+use crate::chaos::{Call, FaultInjector};
 use crate::exchange::{Incoming, Reply, decode_form};
 use crate::lock;
 use crate::open_shop::OpenShop;
@@ -51,7 +51,7 @@ pub struct RecordedCall {
 /// State shared by the server, the sender of webhooks and the shop's handles.
 pub(crate) struct Inner {
     pub(crate) shop: Mutex<OpenShop>,
-    pub(crate) dice: Mutex<Dice>,
+    pub(crate) faults: Mutex<FaultInjector>,
     pub(crate) outbox: Outbox,
     pub(crate) calls: Mutex<Recent<RecordedCall>>,
 }
@@ -62,15 +62,15 @@ struct Reset(Box<Reply>);
 
 impl fmt::Display for Reset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection ends without an answer")
+        f.write_str("the connection ends without a response")
     }
 }
 
 impl std::error::Error for Reset {}
 
 impl Inner {
-    fn answer(&self, call: &Incoming) -> Result<Reply, Reset> {
-        let chance = lock(&self.dice).call();
+    fn respond(&self, call: &Incoming) -> Result<Reply, Reset> {
+        let chance = lock(&self.faults).call();
         let mut shop = lock(&self.shop);
         let now = shop.state.ledger.tick(Utc::now());
         if chance == Call::Throttled {
@@ -80,7 +80,7 @@ impl Inner {
         if chance == Call::Unavailable || self.outbox.is_full() {
             return Ok(Reply::of(503, json!({"errors": "Service unavailable"})));
         }
-        let mut reply = shop.answer(call, now);
+        let mut reply = shop.respond(call, now);
         let webhooks = shop.announce(&reply.changes, now);
         self.outbox.push(webhooks);
         match chance {
@@ -89,12 +89,12 @@ impl Inner {
                 reply.body = json!({"errors": "Internal error"});
             }
             Call::Reset => return Err(Reset(Box::new(reply))),
-            Call::Fine | Call::Throttled | Call::Unavailable => {}
+            Call::NoFault | Call::Throttled | Call::Unavailable => {}
         }
         Ok(reply)
     }
 
-    fn record(&self, call: &Incoming, reply: &Reply, answered: bool) {
+    fn record(&self, call: &Incoming, reply: &Reply, is_sent: bool) {
         lock(&self.calls).push(RecordedCall {
             at: Utc::now(),
             method: call.method.clone(),
@@ -102,7 +102,7 @@ impl Inner {
             operation: reply.operation.clone(),
             idempotency_key: reply.idempotency_key.clone(),
             traceparent: call.header("traceparent").map(str::to_owned),
-            status: if answered { reply.status } else { 0 },
+            status: if is_sent { reply.status } else { 0 },
         });
     }
 }
@@ -155,7 +155,7 @@ async fn respond(request: Request<Body>, inner: &Inner) -> Result<Response<Full<
         headers: headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect(),
         body: collected.to_bytes(),
     };
-    let (outcome, delay) = (inner.answer(&call), lock(&inner.dice).answer_delay());
+    let (outcome, delay) = (inner.respond(&call), lock(&inner.faults).response_delay());
     let reply = match &outcome {
         Ok(reply) => reply,
         Err(Reset(reply)) => reply.as_ref(),

@@ -15,24 +15,24 @@ const REPLIES_MAX: usize = 10_000;
 /// Replies by idempotency key, each with its request.
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
-    held: HashMap<String, (Value, Value)>,
+    replies: HashMap<String, (Value, Value)>,
     order: VecDeque<String>,
 }
 
 impl Replies {
     /// Returns the request and the reply recorded under `key`.
     pub(crate) fn get(&self, key: &str) -> Option<&(Value, Value)> {
-        self.held.get(key)
+        self.replies.get(key)
     }
 
     pub(crate) fn remember(&mut self, key: &str, request: Value, reply: Value) {
-        if self.held.insert(key.to_owned(), (request, reply)).is_none() {
+        if self.replies.insert(key.to_owned(), (request, reply)).is_none() {
             self.order.push_back(key.to_owned());
         }
         if self.order.len() > REPLIES_MAX
             && let Some(oldest) = self.order.pop_front()
         {
-            self.held.remove(&oldest);
+            self.replies.remove(&oldest);
         }
     }
 
@@ -164,17 +164,17 @@ impl State {
     ) {
         let product_id = self.object_id();
         let version = self.ledger.next_version();
-        let held: Vec<Variant> =
+        let present: Vec<Variant> =
             variants.iter().map(|new| self.variant(&product_id, new, version, now)).collect();
         let (ids, changes) = added;
-        ids.extend(held.iter().map(|variant| ItemIds {
+        ids.extend(present.iter().map(|variant| ItemIds {
             product: product_id.clone(),
             variant: variant.id.clone(),
             item: variant.item.clone(),
             sku: variant.sku.clone(),
         }));
         changes.push(Change::ProductAdded(product_id.clone()));
-        for (variant, new) in held.iter().zip(variants) {
+        for (variant, new) in present.iter().zip(variants) {
             for (location, quantity) in &new.stock {
                 self.ledger.enter(&variant.item, location, now, Entry::Count(*quantity), now);
                 changes.push(Change::Level(variant.item.clone(), location.clone()));
@@ -189,7 +189,7 @@ impl State {
             updated_at: now,
             version,
             extra: (self.rules.product_fields)(),
-            variants: held,
+            variants: present,
         });
     }
 
@@ -213,8 +213,8 @@ impl State {
 impl State {
     /// Sets a price; returns true if it changed.
     pub(crate) fn set_price(&mut self, product: &str, variant: &str, price_minor: i64, now: Instant) -> bool {
-        let held = self.ledger.find(variant).map(|(_, variant)| variant.price_minor);
-        if held.is_none_or(|held| held == price_minor) {
+        let present = self.ledger.find(variant).map(|(_, variant)| variant.price_minor);
+        if present.is_none_or(|present| present == price_minor) {
             return false;
         }
         let edited = self.ledger.edit(product, Some(variant), now, |product, index| {
@@ -227,9 +227,9 @@ impl State {
 
     /// Sets a title; returns true if it changed.
     pub(crate) fn set_title(&mut self, product: &str, title: &str, now: Instant) -> Result<bool, Impossible> {
-        let held = self.ledger.on_sale(product).ok_or(Impossible::UnknownItem)?;
+        let present = self.ledger.on_sale(product).ok_or(Impossible::UnknownItem)?;
         let title = (self.rules.title)(title);
-        if held.title == title {
+        if present.title == title {
             return Ok(false);
         }
         self.ledger.edit(product, None, now, |product, _| product.title = title)?;

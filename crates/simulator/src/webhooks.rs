@@ -1,7 +1,7 @@
 //! The sender of webhooks: one queue per shop, in order, with retries.
 
 use crate::backend::Simulation;
-use crate::chaos::Dice;
+use crate::chaos::FaultInjector;
 use crate::exchange::Outgoing;
 use crate::lock;
 use crate::recent::Recent;
@@ -140,10 +140,10 @@ impl Outbox {
         queue.waiting.pop_front()
     }
 
-    async fn next(&self, dice: &Mutex<Dice>) -> Waiting {
+    async fn next(&self, faults: &Mutex<FaultInjector>) -> Waiting {
         loop {
             let arrived = self.arrived.notified();
-            if let Some(waiting) = self.take(|| lock(dice).webhook().reorder) {
+            if let Some(waiting) = self.take(|| lock(faults).webhook().reorder) {
                 return waiting;
             }
             arrived.await;
@@ -189,14 +189,14 @@ impl Sender {
     }
 
     /// Sends without end; drop it to stop it.
-    pub(crate) async fn run(self, outbox: &Outbox, dice: &Mutex<Dice>) {
+    pub(crate) async fn run(self, outbox: &Outbox, faults: &Mutex<FaultInjector>) {
         loop {
-            let waiting = outbox.next(dice).await;
-            let fate = lock(dice).webhook();
-            if !fate.delay.is_zero() {
-                tokio::time::sleep(fate.delay).await;
+            let waiting = outbox.next(faults).await;
+            let fault = lock(faults).webhook();
+            if !fault.delay.is_zero() {
+                tokio::time::sleep(fault.delay).await;
             }
-            if fate.duplicate && !waiting.duplicate {
+            if fault.duplicate && !waiting.duplicate {
                 outbox.repeat(&waiting);
             }
             self.deliver(outbox, &waiting).await;

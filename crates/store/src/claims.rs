@@ -143,10 +143,10 @@ impl Store {
                 (Vec::new(), Vec::new(), Vec::new(), Vec::new());
             for Locked { mut mirror, target } in locked {
                 let before = mirror.clone();
-                let (write, is_noted) = begin(&mut mirror, target, claim, now);
+                let (write, is_logged) = begin(&mut mirror, target, claim, now);
                 due.extend(write);
                 ended.extend(conflicts::ended_about(&store, &before, &mirror));
-                if is_noted {
+                if is_logged {
                     noted.push(mirror.clone());
                 }
                 if mirror != before {
@@ -183,11 +183,11 @@ fn begin(mirror: &mut Mirror, target: Target, claim: &Claim<'_>, now: Timestamp)
         begun_at: write.begun_at,
         trace: write.trace,
     };
-    let (begun, is_noted) = match mirror {
+    let (begun, is_logged) = match mirror {
         Mirror::Level(_, mirror) => {
             if let Some(level) = quantity {
                 let cause = mirror.cause;
-                mirror.want(level, claim.decimals, now, cause);
+                mirror.set_desired(level, claim.decimals, now, cause);
             }
             let begun = mirror.begin(&fresh_key, now, claim.lease, repeatable_for);
             outcome(begun, |write| DueChange::Level { from: write.from, to: write.value })
@@ -195,7 +195,7 @@ fn begin(mirror: &mut Mirror, target: Target, claim: &Claim<'_>, now: Timestamp)
         Mirror::Price(_, mirror) => {
             if let Some(price) = price {
                 let cause = mirror.cause;
-                mirror.want(price, now, cause);
+                mirror.set_desired(price, now, cause);
             }
             outcome(mirror.begin(&fresh_key, now, claim.lease, repeatable_for), |write| {
                 DueChange::Price(write.value)
@@ -203,15 +203,16 @@ fn begin(mirror: &mut Mirror, target: Target, claim: &Claim<'_>, now: Timestamp)
         }
         Mirror::Text(_, mirror) => {
             if let Some(text) = text {
-                let (cause, text) = (mirror.cause, text.over(mirror.held().map(|held| &held.value)));
-                mirror.want(text, now, cause);
+                let (cause, text) =
+                    (mirror.cause, text.over(mirror.platform_value().map(|held| &held.value)));
+                mirror.set_desired(text, now, cause);
             }
             outcome(mirror.begin(&fresh_key, now, claim.lease, repeatable_for), |write| {
                 DueChange::Text(write.value.clone())
             })
         }
     };
-    (begun.map(due), is_noted)
+    (begun.map(due), is_logged)
 }
 
 /// A begun write of any kind of value.
@@ -224,7 +225,7 @@ struct BegunWrite {
 }
 
 fn outcome<V>(begun: Begun<V>, change: impl Fn(&model::Write<V>) -> DueChange) -> (Option<BegunWrite>, bool) {
-    let is_noted = matches!(begun, Begun::New(_) | Begun::TooOld);
+    let is_logged = matches!(begun, Begun::New(_) | Begun::TooOld);
     let write = match begun {
         Begun::New(write) | Begun::Again(write) => Some(write),
         Begun::TooOld | Begun::Nothing => None,
@@ -236,7 +237,7 @@ fn outcome<V>(begun: Begun<V>, change: impl Fn(&model::Write<V>) -> DueChange) -
         begun_at: write.begun_at,
         trace: write.trace,
     });
-    (begun, is_noted)
+    (begun, is_logged)
 }
 
 /// Returns the statements of claims and settlements.

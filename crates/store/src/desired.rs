@@ -99,7 +99,7 @@ impl Desired {
         })
     }
 
-    /// Returns true if the value may change the mirror, judged by what was read without a lock.
+    /// Returns true if the value may change the mirror, according to what was read without a lock.
     fn may_change(&self, now: Timestamp) -> bool {
         match (&self.seen, &self.value) {
             (Seen::Desired(desired), DesiredValue::Level { level, decimals, .. }) => {
@@ -117,18 +117,18 @@ impl Desired {
             (Mirror::Level(_, mirror), DesiredValue::Level { variant, level, decimals })
                 if mirror.variant.as_ref() == Some(variant) =>
             {
-                mirror.want(*level, *decimals, now, self.trace);
+                mirror.set_desired(*level, *decimals, now, self.trace);
             }
             (Mirror::Price(_, mirror), DesiredValue::Price { variant, price })
                 if mirror.internal.as_ref() == Some(variant) =>
             {
-                mirror.want(*price, now, self.trace);
+                mirror.set_desired(*price, now, self.trace);
             }
             (Mirror::Text(_, mirror), DesiredValue::Text { product, text })
                 if mirror.internal.as_ref() == Some(product) =>
             {
-                let text = text.clone().over(mirror.held().map(|held| &held.value));
-                mirror.want(text, now, self.trace);
+                let text = text.clone().over(mirror.platform_value().map(|held| &held.value));
+                mirror.set_desired(text, now, self.trace);
             }
             // The mirror was linked to another variant or product since.
             _ => {}

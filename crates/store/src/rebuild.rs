@@ -60,7 +60,7 @@ pub enum Wrong {
 impl Difference {
     /// Returns true if a rebuild can repair it: a line of the ledger is never changed, and a row without
     /// an event stays.
-    pub fn can_be_mended(&self) -> bool {
+    pub fn is_correctable(&self) -> bool {
         match self.what {
             Wrong::Missing => true,
             Wrong::Differs(_) => self.table != MOVEMENTS.name,
@@ -77,7 +77,7 @@ pub struct Rebuilding {
 }
 
 impl Store {
-    /// Begins a step. A step that doesn't mend reads one snapshot of the database and can't write.
+    /// Begins a step. A step that corrects nothing reads one snapshot of the database and can't write.
     pub async fn rebuilding(&self, store: &StoreId, repairs: bool) -> Result<Rebuilding, StoreError> {
         let begin = if repairs { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
         let mut transaction = self.bounded(self.pool.begin_with(begin)).await?;
@@ -190,7 +190,7 @@ impl Rebuilding {
         let found: Vec<Difference> = differing.iter().map(read).collect::<Result<_, _>>()?;
         let repaired: BTreeSet<&str> = found
             .iter()
-            .filter(|difference| difference.can_be_mended())
+            .filter(|difference| difference.is_correctable())
             .map(|difference| difference.key.as_str())
             .collect();
         if self.repairs && !repaired.is_empty() {

@@ -85,7 +85,7 @@ impl Account {
     }
 
     /// The simulator's only location.
-    pub fn place(&self) -> String {
+    pub fn location_id(&self) -> String {
         self.shop().locations().swap_remove(0)
     }
 

@@ -30,6 +30,6 @@ pub use process::{Process, Program};
 pub use python::python_with_nats;
 pub use replicas::Replica;
 pub use scrape::Scrape;
-pub use sender::{Answer, Sender};
+pub use sender::{Response, Sender};
 pub use users::{PASSWORD, PASSWORD_USER, Users};
 pub use world::{World, WorldOptions};

@@ -150,9 +150,9 @@ impl Process {
             let ended = self.child.try_wait().expect("a child can be asked");
             assert!(ended.is_none(), "{name} ended at its start ({ended:?}):\n{}", self.log.tail());
             let admin = self.admin().ok_or("it says no address")?;
-            let answer =
+            let response =
                 client.get(format!("http://{admin}/readyz")).send().await.map_err(|_| "it is silent")?;
-            if !answer.status().is_success() {
+            if !response.status().is_success() {
                 return Err("it says it isn't ready");
             }
             if self.program == Program::Ingest && self.webhooks().is_none() {

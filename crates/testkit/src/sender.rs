@@ -13,13 +13,13 @@ use tokio::{
 };
 
 /// Response timeout: longer than the intake tries to have the broker store a delivery.
-const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The pause before a delivery is sent again.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// A response of the intake.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct Response {
     /// The HTTP status.
     pub status: u16,
     /// Names in lower case, with their values.
@@ -28,7 +28,7 @@ pub struct Answer {
     pub body: Value,
 }
 
-impl Answer {
+impl Response {
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
@@ -46,7 +46,7 @@ pub struct Sender(reqwest::Client);
 
 impl Default for Sender {
     fn default() -> Self {
-        Self::patient_for(ANSWER_LIMIT)
+        Self::patient_for(RESPONSE_TIMEOUT)
     }
 }
 
@@ -57,7 +57,7 @@ impl Sender {
     }
 
     /// Sends once; returns `None` if there was no response.
-    pub async fn send(&self, delivery: &Signed) -> Option<Answer> {
+    pub async fn send(&self, delivery: &Signed) -> Option<Response> {
         let mut request = self.0.post(&delivery.url).body(delivery.body.clone());
         for (name, value) in &delivery.headers {
             request = request.header(name, value);
@@ -69,12 +69,12 @@ impl Sender {
         };
         let headers = response.headers().iter().map(header).collect();
         let body = response.bytes().await.ok()?;
-        Some(Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or_default() })
+        Some(Response { status, headers, body: serde_json::from_slice(&body).unwrap_or_default() })
     }
 
     /// Sends once in chunks of that many bytes, without the body's length (RFC 9112, 7.1). Returns the status and the
     /// body of the response; `None` if there was none.
-    pub async fn send_in_chunks(&self, delivery: &Signed, bytes: usize) -> Option<Answer> {
+    pub async fn send_in_chunks(&self, delivery: &Signed, bytes: usize) -> Option<Response> {
         let url = reqwest::Url::parse(&delivery.url).ok()?;
         let host = format!("{}:{}", url.host_str()?, url.port_or_known_default()?);
         let mut request = format!("POST {} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n", url.path());
@@ -91,12 +91,12 @@ impl Sender {
         request.extend(b"0\r\n\r\n");
         let mut stream = TcpStream::connect(host).await.ok()?;
         stream.write_all(&request).await.ok()?;
-        let mut answer = Vec::new();
-        timeout(ANSWER_LIMIT, stream.read_to_end(&mut answer)).await.ok()?.ok()?;
-        let answer = String::from_utf8_lossy(&answer);
-        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let mut response = Vec::new();
+        timeout(RESPONSE_TIMEOUT, stream.read_to_end(&mut response)).await.ok()?.ok()?;
+        let response = String::from_utf8_lossy(&response);
+        let (head, body) = response.split_once("\r\n\r\n")?;
         let status = head.split_whitespace().nth(1)?.parse().ok()?;
-        Some(Answer { status, headers: Vec::new(), body: serde_json::from_str(body).unwrap_or_default() })
+        Some(Response { status, headers: Vec::new(), body: serde_json::from_str(body).unwrap_or_default() })
     }
 
     /// Sends again and again until the delivery is accepted, as platforms do. Returns the intake's id of the delivery
@@ -105,12 +105,13 @@ impl Sender {
         let deadline = Instant::now() + limit;
         let mut attempts = 0;
         loop {
-            let answer = self.send(delivery).await;
+            let response = self.send(delivery).await;
             attempts += 1;
-            if let Some(answer) = answer.as_ref().filter(|answer| (200..300).contains(&answer.status)) {
-                return (answer.delivery().expect("the topic is known"), attempts);
+            if let Some(response) = response.as_ref().filter(|response| (200..300).contains(&response.status))
+            {
+                return (response.delivery().expect("the topic is known"), attempts);
             }
-            assert!(Instant::now() < deadline, "not taken within {limit:?}; at last: {answer:?}");
+            assert!(Instant::now() < deadline, "not taken within {limit:?}; at last: {response:?}");
             tokio::time::sleep(RETRY_PAUSE).await;
         }
     }

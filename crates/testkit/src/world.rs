@@ -12,7 +12,7 @@ const KEY: &str = "0707070707070707070707070707070707070707070707070707070707070
 /// Upper limit of each process's connections to the database.
 const CONNECTIONS_MAX: u32 = 4;
 /// Time for which nothing may change before the world counts as quiet.
-const STILL: Duration = Duration::from_millis(300);
+const REST_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Settings of a world that differ from those of the services; a setting that isn't set has the services' value.
 #[derive(Debug, Clone, Default)]
@@ -318,18 +318,18 @@ impl World {
     pub async fn quiet(&self, limit: Duration, merchants: &[&Merchant], accounts: &[&Account]) {
         let mut before = None;
         eventually(limit, "nothing stirs", async || {
-            let now = self.stands(merchants, accounts).await?;
+            let now = self.progress(merchants, accounts).await?;
             if before.replace(now) == Some(now) {
                 return Ok(());
             }
-            tokio::time::sleep(STILL).await;
+            tokio::time::sleep(REST_INTERVAL).await;
             Err("it has just come to rest".to_owned())
         })
         .await;
     }
 
     /// Sums of the partitions' sequences and numbers if no work is under way; otherwise an error that names the work.
-    async fn stands(&self, merchants: &[&Merchant], accounts: &[&Account]) -> Result<(u64, i64), String> {
+    async fn progress(&self, merchants: &[&Merchant], accounts: &[&Account]) -> Result<(u64, i64), String> {
         for account in accounts.iter().filter(|account| account.simulator.is_some()) {
             let waiting = account.shop().webhooks_waiting();
             if waiting > 0 {
@@ -368,7 +368,7 @@ impl World {
         let stirs = view.mirrors.iter().find(|line| match line.mirror.attention() {
             Some(Attention::Write) => line.mirror.summary().phase != "refused" && !line.mirror.is_stopped(),
             Some(Attention::Read) => true,
-            Some(Attention::Answer) | None => false,
+            Some(Attention::Decision) | None => false,
         });
         stirs.map_or(Ok(()), |mirror| Err(format!("something is due: {mirror:?}")))
     }

@@ -161,13 +161,13 @@ mod tests {
         }
     }
 
-    fn message(sequence: u64, places: std::ops::RangeInclusive<u64>) -> Message {
-        let reported: Vec<_> = places.clone().map(dropped_input).collect();
+    fn message(sequence: u64, positions: std::ops::RangeInclusive<u64>) -> Message {
+        let reported: Vec<_> = positions.clone().map(dropped_input).collect();
         Message {
             sequence,
             payload: Event::encode(&[], &reported),
-            from: Some(dropped_input(places.start() - 1).position),
-            covers: Some(dropped_input(*places.end()).position),
+            from: Some(dropped_input(positions.start() - 1).position),
+            covers: Some(dropped_input(*positions.end()).position),
             input_sequence: Some(sequence),
             records: 0,
             records_total: Some(0),
@@ -185,12 +185,12 @@ mod tests {
         let batches = messages.into_iter().map(decoded).collect();
         let (content, spare) = Content::gather(batches, dropped_input(1).position);
         for content in [content, spare.content()] {
-            let places: Vec<_> = content
+            let positions: Vec<_> = content
                 .dropped_inputs
                 .iter()
                 .map(|dropped_input| dropped_input.position.raw_sequence)
                 .collect();
-            assert_eq!(places, [2, 3, 4, 5, 6, 7]);
+            assert_eq!(positions, [2, 3, 4, 5, 6, 7]);
         }
     }
 

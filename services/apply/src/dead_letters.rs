@@ -1,25 +1,25 @@
 //! Limits the room in DEAD, which all tenants share: whoever exceeds a share of it loses dead letters, the
 //! oldest first.
 
-mod held;
+mod usage;
 
 use crate::STAGE;
 use bus::{Bus, BusError};
-use held::{DeadLetter, GivenUp, Held, InRaw};
 use model::Partition;
 use prometheus::{IntCounter, IntCounterVec, Opts};
 use runner::{Alerts, Metrics, delivery_in_raw, publish_dead_letter};
 use stage::Fault;
 use store::Store;
+use usage::{DeadLetter, Discarded, InRaw, Usage};
 
 /// The dead letters of DEAD that were read so far.
 pub(crate) struct DeadLetters {
     bus: Bus,
     store: Store,
     alerts: Alerts,
-    given_up: IntCounterVec,
+    discarded: IntCounterVec,
     erased: IntCounter,
-    held: Held,
+    usage: Usage,
     /// Sequence up to which DEAD was read.
     seen: u64,
 }
@@ -32,21 +32,21 @@ impl DeadLetters {
         alerts: &Alerts,
         metrics: &Metrics,
     ) -> Result<Self, prometheus::Error> {
-        let given_up = IntCounterVec::new(
+        let discarded = IntCounterVec::new(
             Opts::new(
                 "tillflow_dead_letters_discarded_total",
                 "Dead letters that were discarded because their connection, their tenant or all together took too much room",
             ),
             &["room"],
         )?;
-        metrics.registry().register(Box::new(given_up.clone()))?;
+        metrics.registry().register(Box::new(discarded.clone()))?;
         let erased = IntCounter::new(
             "tillflow_dead_letters_erased_total",
             "Dead letters that were erased with the data of their account",
         )?;
         metrics.registry().register(Box::new(erased.clone()))?;
         let (bus, store, alerts) = (bus.clone(), store.clone(), alerts.clone());
-        Ok(Self { bus, store, alerts, given_up, erased, held: Held::default(), seen: 0 })
+        Ok(Self { bus, store, alerts, discarded, erased, usage: Usage::default(), seen: 0 })
     }
 
     /// Reads the dead letters published since, sets foreign messages aside, erases those of erased accounts, and
@@ -54,8 +54,8 @@ impl DeadLetters {
     pub(crate) async fn sweep(&mut self) -> Result<(), Fault> {
         self.look().await?;
         self.erase().await?;
-        for given_up in self.held.make_room(self.bus.dead_max_bytes()) {
-            self.give_up(&given_up).await?;
+        for discarded in self.usage.make_room(self.bus.dead_max_bytes()) {
+            self.discard(&discarded).await?;
         }
         Ok(())
     }
@@ -63,8 +63,8 @@ impl DeadLetters {
     async fn look(&mut self) -> Result<(), BusError> {
         let there = self.bus.dead_state().await?;
         // Dead letters were acted on and removed, or the broker was set up anew.
-        if there.last_sequence < self.seen || there.dead_letters < self.held.dead_letters() {
-            (self.held, self.seen) = (Held::default(), 0);
+        if there.last_sequence < self.seen || there.dead_letters < self.usage.dead_letters() {
+            (self.usage, self.seen) = (Usage::default(), 0);
         }
         if there.last_sequence <= self.seen {
             return Ok(());
@@ -75,7 +75,7 @@ impl DeadLetters {
                 Ok(None) => break,
                 Ok(Some(message)) => {
                     self.seen = message.sequence;
-                    self.hold(message.sequence, message.payload);
+                    self.count(message.sequence, message.payload);
                 }
                 Err(BusError::Foreign(foreign)) => {
                     self.seen = foreign.sequence;
@@ -88,23 +88,23 @@ impl DeadLetters {
         Ok(())
     }
 
-    fn hold(&mut self, sequence: u64, payload: bytes::Bytes) {
+    fn count(&mut self, sequence: u64, payload: bytes::Bytes) {
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
         // Undecodable messages are foreign; the reader has reported them.
         let Ok(dead_letter) = wire::decode_dead(payload) else { return };
         let raw_sequence = dead_letter.position.raw_sequence;
         let in_raw = dead_letter.body_in_raw.map(|body| InRaw { sequence: raw_sequence, bytes: body.bytes });
         let received_at = dead_letter.original.received_at();
-        self.held.add(dead_letter.original.origin(), DeadLetter { sequence, bytes, received_at, in_raw });
+        self.usage.add(dead_letter.original.origin(), DeadLetter { sequence, bytes, received_at, in_raw });
     }
 
     /// Erases the dead letters of accounts whose data had to be erased, if their deliveries were received before that.
     async fn erase(&mut self) -> Result<(), Fault> {
-        if self.held.dead_letters() == 0 {
+        if self.usage.dead_letters() == 0 {
             return Ok(());
         }
         for (connection, before) in self.store.erasures().await? {
-            let sequences = self.held.take_before(&connection, before);
+            let sequences = self.usage.take_before(&connection, before);
             if sequences.is_empty() {
                 continue;
             }
@@ -115,7 +115,7 @@ impl DeadLetters {
                     Ok(false) => {}
                     Err(error) => {
                         // Read all of them again.
-                        (self.held, self.seen) = (Held::default(), 0);
+                        (self.usage, self.seen) = (Usage::default(), 0);
                         return Err(error.into());
                     }
                 }
@@ -126,12 +126,12 @@ impl DeadLetters {
         Ok(())
     }
 
-    async fn give_up(&self, given_up: &GivenUp) -> Result<(), BusError> {
-        let GivenUp { origin, room, sequences } = given_up;
+    async fn discard(&self, discarded: &Discarded) -> Result<(), BusError> {
+        let Discarded { origin, room, sequences } = discarded;
         for sequence in sequences {
             // Another replica may have done it.
             if self.bus.remove_dead(*sequence).await? {
-                self.given_up.with_label_values(&[room.as_str()]).inc();
+                self.discarded.with_label_values(&[room.as_str()]).inc();
             }
         }
         tracing::warn!(
@@ -151,7 +151,7 @@ impl DeadLetters {
     pub(crate) async fn take_bodies_over(&self, partition: Partition, below: u64) -> Result<(), Fault> {
         let partitions = self.bus.partitions();
         let is_there = |origin: &model::Origin| partitions.of(&origin.store) == partition;
-        for sequence in self.held.left_to_raw_below(below, self.bus.dead_max_bytes(), is_there) {
+        for sequence in self.usage.left_to_raw_below(below, self.bus.dead_max_bytes(), is_there) {
             let message = match self.bus.dead_at(sequence).await {
                 Err(BusError::Foreign(_)) => None,
                 message => message?,

@@ -10,12 +10,12 @@ mod currency;
 mod identity;
 mod inventory;
 mod keys;
+mod link_candidates;
 mod links;
 mod locations;
 mod product;
-mod prospects;
 mod sales;
-mod sight;
+mod view;
 
 use model::{
     BaselineRule, Conflict, ConflictEnd, ConnectionId, DroppedInput, EntityKind, Event, ExternalId,
@@ -25,12 +25,12 @@ use model::{
         MovementReason, OrderRow, ProductRow, VariantRow, WriteLogEntry,
     },
 };
-use sight::{Companions, Sight};
 use stage::{Reject, RejectClass};
 use std::{
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
 };
+use view::{LevelIndex, View};
 
 pub(crate) use clock::changed_at;
 pub use keys::{first_keys, row_keys};
@@ -71,7 +71,7 @@ struct Decision {
 }
 
 impl Decision {
-    fn ends(outcome: Outcome, reason: &'static str) -> Self {
+    fn of(outcome: Outcome, reason: &'static str) -> Self {
         Self { outcome, reason, writes: Vec::new(), effects: Vec::new() }
     }
 }
@@ -79,7 +79,7 @@ impl Decision {
 /// The fold: the facts with all changes so far, and these changes.
 pub struct Fold {
     facts: Facts,
-    companions: Companions,
+    level_index: LevelIndex,
     numbers: BTreeMap<Partition, i64>,
     changes: Changes,
     rejected: Vec<Rejected>,
@@ -107,13 +107,13 @@ pub struct Folded {
 impl Fold {
     /// Begins with the facts of the record and the last number of each partition.
     pub fn new(facts: Facts, numbers: BTreeMap<Partition, i64>) -> Self {
-        let companions = Companions::of(&facts.mirrors);
-        Self { facts, companions, numbers, changes: Changes::default(), rejected: Vec::new() }
+        let level_index = LevelIndex::of(&facts.mirrors);
+        Self { facts, level_index, numbers, changes: Changes::default(), rejected: Vec::new() }
     }
 
     /// Decides about the next event of `partition`.
     pub fn event(&mut self, partition: Partition, mut event: Event) {
-        self.take_marks(partition, Some(event.position));
+        self.apply_write_log(partition, Some(event.position));
         let identity = (event.origin.connection.clone(), event.id);
         let recorded = self.facts.seen.get(&identity).or_else(|| self.facts.dead.get(&identity)).copied();
         if recorded == Some(event.position) {
@@ -131,15 +131,15 @@ impl Fold {
             self.changes.revived.insert(identity.clone());
         }
         self.facts.seen.insert(identity, event.position);
-        let leads = clock::believe(&mut event);
-        let sight = Sight { facts: &self.facts, companions: &self.companions };
-        let decided = catch_unwind(AssertUnwindSafe(|| decide(&event, &sight))).unwrap_or_else(|_| {
+        let leads = clock::replace_implausible(&mut event);
+        let view = View { facts: &self.facts, level_index: &self.level_index };
+        let decided = catch_unwind(AssertUnwindSafe(|| decide(&event, &view))).unwrap_or_else(|_| {
             Err(Reject::new(RejectClass::Bug, "the decision panicked; the log says where"))
         });
         match decided {
             Ok(mut decision) => {
-                decision.writes.extend(clock::conflict(&event, leads, &sight));
-                self.carry_out(partition, event, decision);
+                decision.writes.extend(clock::conflict(&event, leads, &view));
+                self.apply_decision(partition, event, decision);
             }
             Err(reject) => {
                 self.changes.event_outcomes.push(event_outcome(
@@ -167,7 +167,7 @@ impl Fold {
     }
 
     /// Brings mirrors to the state that propagate had given them before the event at that position was first decided.
-    fn take_marks(&mut self, partition: Partition, before: Option<Position>) {
+    fn apply_write_log(&mut self, partition: Partition, before: Option<Position>) {
         let is_due = |entry: &mut WriteLogEntry| before.is_none_or(|before| entry.after < before);
         while let Some(entry) =
             self.facts.write_log.get_mut(&partition).and_then(|write_log| write_log.pop_front_if(is_due))
@@ -186,7 +186,7 @@ impl Fold {
     }
 
     fn set_mirror(&mut self, mirror: Mirror) {
-        self.companions.note(&self.facts.mirrors, &mirror);
+        self.level_index.note(&self.facts.mirrors, &mirror);
         self.facts.mirrors.insert(mirror.clone());
         self.changes.mirrors.insert(mirror);
     }
@@ -194,12 +194,12 @@ impl Fold {
     /// Ends the fold and returns its result.
     pub fn finish(mut self) -> Folded {
         for partition in self.facts.write_log.keys().copied().collect::<Vec<_>>() {
-            self.take_marks(partition, None);
+            self.apply_write_log(partition, None);
         }
         Folded { changes: self.changes, rejected: self.rejected, numbers: self.numbers }
     }
 
-    fn carry_out(&mut self, partition: Partition, event: Event, decision: Decision) {
+    fn apply_decision(&mut self, partition: Partition, event: Event, decision: Decision) {
         let Decision { outcome, reason, writes, effects } = decision;
         let mut sequence = None;
         if outcome == Outcome::Applied {
@@ -217,7 +217,7 @@ impl Fold {
             let number = self.numbers.entry(partition).or_default();
             *number += 1;
             let mut event = without_personal_data(event);
-            event.links.extend(sight::links(&event, &self.facts));
+            event.links.extend(view::links(&event, &self.facts));
             let applied = Applied { number: *number, sequence, event, effects, rows };
             self.changes.applied.push((partition, applied));
         }
@@ -331,21 +331,21 @@ impl Fold {
     }
 }
 
-fn decide(event: &Event, sight: &Sight<'_>) -> Result<Decision, Reject> {
+fn decide(event: &Event, view: &View<'_>) -> Result<Decision, Reject> {
     match &event.payload {
-        Payload::Inventory(report) => inventory::reported(event, report, sight),
-        Payload::Stocked(stocked) => inventory::stocked(event, stocked, sight),
-        Payload::Product(product) => product::reported(event, product, sight),
-        Payload::Order(order) => Ok(sales::order(event, order, sight)),
-        Payload::Customer(customer) => Ok(sales::customer(event, customer, sight)),
-        Payload::Account(notice) => Ok(account::notice(event, notice, sight)),
-        Payload::Instruction { instruction, .. } => account::instruction(event, instruction, sight),
+        Payload::Inventory(report) => inventory::reported(event, report, view),
+        Payload::Stocked(stocked) => inventory::stocked(event, stocked, view),
+        Payload::Product(product) => product::reported(event, product, view),
+        Payload::Order(order) => Ok(sales::order(event, order, view)),
+        Payload::Customer(customer) => Ok(sales::customer(event, customer, view)),
+        Payload::Account(notice) => Ok(account::notice(event, notice, view)),
+        Payload::Instruction { instruction, .. } => account::instruction(event, instruction, view),
         Payload::Deleted { entity, external } => match entity {
-            EntityKind::Product => Ok(product::deleted(event, external, sight)),
-            EntityKind::Inventory => inventory::untracked(event, external, sight),
-            EntityKind::Order => Ok(sales::order_deleted(event, external, sight)),
-            EntityKind::Customer => Ok(sales::customer_deleted(event, external, sight)),
-            EntityKind::Account => Ok(Decision::ends(Outcome::Unchanged, "an account is never deleted")),
+            EntityKind::Product => Ok(product::deleted(event, external, view)),
+            EntityKind::Inventory => inventory::untracked(event, external, view),
+            EntityKind::Order => Ok(sales::order_deleted(event, external, view)),
+            EntityKind::Customer => Ok(sales::customer_deleted(event, external, view)),
+            EntityKind::Account => Ok(Decision::of(Outcome::Unchanged, "an account is never deleted")),
         },
     }
 }

@@ -62,9 +62,9 @@ impl Halving {
     }
 
     /// Returns the next part to commit, with the current cursors of its partitions; `None` at the end.
-    pub fn take_up(&mut self) -> Option<Vec<Batch>> {
+    pub fn next_part(&mut self) -> Option<Vec<Batch>> {
         loop {
-            let part = self.progress.take_up(self.parts.pop()?);
+            let part = self.progress.resume(self.parts.pop()?);
             if !part.is_empty() {
                 return Some(part);
             }
@@ -112,7 +112,7 @@ impl Halving {
     }
 
     /// Returns each partition's result.
-    pub fn ended(self) -> BTreeMap<Partition, Result<Committed, Fault>> {
+    pub fn finish(self) -> BTreeMap<Partition, Result<Committed, Fault>> {
         self.progress.0
     }
 }
@@ -132,8 +132,8 @@ impl Progress {
         progress
     }
 
-    /// Returns the batches of partitions that go on, from their current cursors.
-    fn take_up(&self, part: Vec<Batch>) -> Vec<Batch> {
+    /// Returns the batches of partitions that continue, from their current cursors.
+    fn resume(&self, part: Vec<Batch>) -> Vec<Batch> {
         let from_now = |batch: Batch| match self.0.get(&batch.partition) {
             Some(Ok(so_far)) => Some(Batch { from: so_far.cursor, ..batch }),
             Some(Err(_)) | None => None,
@@ -165,7 +165,7 @@ pub enum Form {
 }
 
 /// Returns the changes that record a batch as discarded. Events that the record already has stay as they are.
-pub fn given_up(batch: &Batch, facts: &Facts, reject: &Reject, form: Form) -> Changes {
+pub fn discarded(batch: &Batch, facts: &Facts, reject: &Reject, form: Form) -> Changes {
     let mut changes = Changes::default();
     let mut seen = BTreeSet::new();
     for dropped_input in &batch.content.dropped_inputs {

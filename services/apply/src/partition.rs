@@ -59,7 +59,7 @@ impl Shared {
         let mut reaches = from.position;
         let mut own = Vec::with_capacity(messages.len());
         for message in messages {
-            match self.judge(partition, &message, from, reaches).await? {
+            match self.check(partition, &message, from, reaches).await? {
                 Ok(batch) => {
                     reaches = reaches.max(message.covers.unwrap_or_default());
                     own.push((message, batch));
@@ -85,7 +85,7 @@ impl Shared {
     /// Decodes a batch, or returns the reason why it is foreign. A batch that begins behind the record's cursor is
     /// foreign: the stage before continues at the cursor. If the record has another owner by now, that one has moved
     /// the cursor.
-    async fn judge(
+    async fn check(
         &self,
         partition: Partition,
         message: &Message,
@@ -116,7 +116,7 @@ async fn verify_unbroken(bus: &Bus, partition: Partition, at: Position) -> Resul
     let Some(first) = bus.first(Feed::Enriched, partition).await? else { return Ok(()) };
     let Some(from) = first.from.filter(|from| *from > at) else { return Ok(()) };
     // The first message may be foreign; the stage's own continue at the cursor.
-    if bus.goes_on_at(Feed::Enriched, partition, at).await? {
+    if bus.continues_at(Feed::Enriched, partition, at).await? {
         return Ok(());
     }
     Err(Fault::setup(

@@ -3,7 +3,7 @@
 use crate::{
     STAGE,
     batch::Batch,
-    halving::{Committed, Form, Halving, given_up},
+    halving::{Committed, Form, Halving, discarded},
     worker::Worker,
 };
 use model::{
@@ -20,7 +20,7 @@ impl Worker {
     /// Commits the content of a refused transaction, except for the events that are refused alone: see [`Halving`].
     pub(crate) async fn halve(&self, batches: Vec<Batch>) -> BTreeMap<Partition, Result<Committed, Fault>> {
         let mut halving = Halving::of(batches);
-        while let Some(part) = halving.take_up() {
+        while let Some(part) = halving.next_part() {
             match self.transaction(part.clone()).await {
                 Ok(committed) => {
                     for (partition, committed) in committed {
@@ -30,7 +30,7 @@ impl Worker {
                 Err(fault) => {
                     for batch in halving.refused(part, &fault) {
                         let partition = batch.partition;
-                        match self.give_up(batch, &fault).await {
+                        match self.discard(batch, &fault).await {
                             Ok(committed) => halving.committed(partition, committed),
                             Err(fault) => halving.fail([partition], &fault),
                         }
@@ -38,11 +38,11 @@ impl Worker {
                 }
             }
         }
-        halving.ended()
+        halving.finish()
     }
 
     /// Records that a batch that can't be halved can't be applied. The dead letter is on disk before the commit.
-    async fn give_up(&self, batch: Batch, fault: &Fault) -> Result<Committed, Fault> {
+    async fn discard(&self, batch: Batch, fault: &Fault) -> Result<Committed, Fault> {
         if batch.content.weight() == 0 {
             // The batch moves only the cursor, so no event is the cause.
             return Err(of_setup("a cursor can't be moved", fault));
@@ -55,11 +55,11 @@ impl Worker {
             }
         }
         kill_point(STAGE, "gave_up");
-        let given_up = match self.record(&batch, &reject, Form::EventOutcome).await {
+        let discarded = match self.record(&batch, &reject, Form::EventOutcome).await {
             Err(fault) if fault.is_of_input() => self.record(&batch, &reject, Form::Bare).await,
             recorded => recorded,
         };
-        let cursor = given_up.map_err(|fault| match fault {
+        let cursor = discarded.map_err(|fault| match fault {
             // Even bare ids are refused, so no event is the cause.
             refused if refused.is_of_input() => of_setup("no outcome can be recorded", &refused),
             other => other,
@@ -86,7 +86,7 @@ impl Worker {
         let mut transaction = self.store.begin_apply().await?;
         let mut facts = Facts::default();
         transaction.first(&keys, &mut facts).await?;
-        let changes = given_up(batch, &facts, reject, form);
+        let changes = discarded(batch, &facts, reject, form);
         let step = CursorMove {
             partition: batch.partition,
             from: batch.from,

@@ -179,7 +179,7 @@ impl Worker {
             number: batch.from.number,
         };
         let mut steps: Vec<CursorMove> = batches.iter().map(step).collect();
-        let taken_up = events().count();
+        let consumed = events().count();
         let folded = fold(facts, batches);
         let payloads = folded.changes.applied.iter().map(|(_, applied)| payload(applied));
         let payloads: Vec<Vec<u8>> = payloads.collect::<Result<_, _>>()?;
@@ -198,12 +198,12 @@ impl Worker {
         kill_point(STAGE, "dead_lettered");
         transaction.commit(&folded.changes, &payloads, &steps).await?;
         kill_point(STAGE, "committed");
-        self.count(taken_up, &folded);
+        self.count(consumed, &folded);
         Ok(share_out(&steps, folded, payloads))
     }
 
-    fn count(&self, taken_up: usize, folded: &Folded) {
-        self.metrics.taken_up(STAGE, taken_up);
+    fn count(&self, consumed: usize, folded: &Folded) {
+        self.metrics.taken_up(STAGE, consumed);
         let duplicates =
             folded.changes.dropped_inputs.iter().filter(|dropped_input| dropped_input.stage == STAGE).count();
         self.metrics.ended(STAGE, Outcome::Duplicate.as_str(), duplicates);

@@ -45,7 +45,7 @@ impl<T: Input> Stage for Dedupe<T> {
     const NAME: &'static str = "dedupe";
     type In = T;
     type Out = T;
-    /// An event's id is derived from its connection too, so the id alone is enough to tell tenants apart.
+    /// An event's id is derived from its connection too, so the id alone is enough to distinguish tenants.
     type PartitionState = Window<EventId>;
 
     fn decide(&self, _at: Position, event: T, window: &mut Window<EventId>) -> Verdict<T> {

@@ -26,7 +26,7 @@ pub(crate) struct Notice {
 }
 
 /// The partition was released: its new owner continues.
-pub(crate) struct GivenUp;
+pub(crate) struct Released;
 
 pub(crate) struct Notices {
     pub(crate) shared: Arc<Shared>,
@@ -78,7 +78,11 @@ impl Notices {
     }
 
     /// Tries until the notification is fetched, parked or dead-lettered; returns the outcome for the metrics.
-    async fn keep_trying(&mut self, position: Position, delivery: Delivery) -> Result<&'static str, GivenUp> {
+    async fn keep_trying(
+        &mut self,
+        position: Position,
+        delivery: Delivery,
+    ) -> Result<&'static str, Released> {
         let mut backoff = Backoff::default();
         loop {
             if self.parked.is_some() {
@@ -111,10 +115,10 @@ impl Notices {
     }
 
     /// Waits, unless the partition is released meanwhile.
-    pub(crate) async fn pause(&self, pause: Duration) -> Result<(), GivenUp> {
+    pub(crate) async fn pause(&self, pause: Duration) -> Result<(), Released> {
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
-            () = self.done.closed() => Err(GivenUp),
+            () = self.done.closed() => Err(Released),
         }
     }
 
@@ -124,7 +128,7 @@ impl Notices {
         position: Position,
         delivery: &Delivery,
         reject: &Reject,
-    ) -> Result<(), GivenUp> {
+    ) -> Result<(), Released> {
         let Service { bus, metrics, .. } = &self.shared.service;
         loop {
             let original = Original::Delivery(Box::new(delivery.clone()));

@@ -3,7 +3,7 @@
 use crate::{
     STAGE,
     attempt::Attempt,
-    notices::{GivenUp, Notices, names_no_object},
+    notices::{Notices, Released, names_no_object},
     settings::{Refused, Settings, word},
 };
 use model::{ConnectionId, Delivery, Position};
@@ -88,7 +88,7 @@ async fn changed(connection: &ConnectionId, changes: &mut broadcast::Receiver<Ch
 
 impl Notices {
     /// Parks one notification, however long the database takes, and makes room for it.
-    pub(crate) async fn park(&mut self, position: Position, delivery: &Delivery) -> Result<(), GivenUp> {
+    pub(crate) async fn park(&mut self, position: Position, delivery: &Delivery) -> Result<(), Released> {
         let encoded = wire::encode_delivery(delivery).to_vec();
         let notice = ParkedNotice { position, delivery: encoded, since: now() };
         let mut backoff = Backoff::default();
@@ -108,7 +108,7 @@ impl Notices {
     }
 
     /// Dead-letters the oldest notifications beyond the limit.
-    async fn make_room(&self) -> Result<(), GivenUp> {
+    async fn make_room(&self) -> Result<(), Released> {
         let mut backoff = Backoff::default();
         loop {
             let beyond = match self.shared.store.parked_beyond(&self.connection, PARKED_MAX).await {
@@ -122,14 +122,14 @@ impl Notices {
             let reason = format!("more than {PARKED_MAX} notifications wait for the connection");
             let reject = Reject::new(RejectClass::Config, reason);
             for notice in beyond.iter().rev() {
-                self.give_up(notice, &reject).await?;
+                self.discard(notice, &reject).await?;
             }
         }
     }
 
     /// Tries to fetch the oldest parked notification. One at a time: new notifications are parked behind the others
     /// meanwhile, so that a long queue blocks nothing else.
-    pub(crate) async fn unpark(&mut self, woken: Woken) -> Result<(), GivenUp> {
+    pub(crate) async fn unpark(&mut self, woken: Woken) -> Result<(), Released> {
         let parked = self.parked.take();
         let oldest = match self.shared.store.oldest_parked(&self.connection).await {
             Ok(Some(oldest)) => oldest,
@@ -166,7 +166,7 @@ impl Notices {
                 Parked::due_in(Duration::ZERO)
             }
             Attempt::Refused(reject) => {
-                self.give_up(&oldest, &reject).await?;
+                self.discard(&oldest, &reject).await?;
                 Parked::due_in(Duration::ZERO)
             }
             Attempt::Paused => Parked::paused(),
@@ -198,14 +198,14 @@ impl Notices {
     }
 
     /// Dead-letters a parked notification.
-    async fn give_up(&self, notice: &ParkedNotice, reject: &Reject) -> Result<(), GivenUp> {
+    async fn discard(&self, notice: &ParkedNotice, reject: &Reject) -> Result<(), Released> {
         if let Ok(delivery) = wire::decode_delivery(notice.delivery.clone().into()) {
             self.dead_letter(notice.position, &delivery, reject).await?;
         }
         self.forget(notice.position).await
     }
 
-    async fn forget(&self, position: Position) -> Result<(), GivenUp> {
+    async fn forget(&self, position: Position) -> Result<(), Released> {
         let mut backoff = Backoff::default();
         while let Err(error) = self.shared.store.unpark_notice(&self.connection, position).await {
             self.outage(&error, &mut backoff).await?;
@@ -213,7 +213,7 @@ impl Notices {
         Ok(())
     }
 
-    async fn outage(&self, error: &StoreError, backoff: &mut Backoff) -> Result<(), GivenUp> {
+    async fn outage(&self, error: &StoreError, backoff: &mut Backoff) -> Result<(), Released> {
         tracing::warn!(stage = STAGE, connection.id = %self.connection, %error, "parking waits for the database");
         self.pause(backoff.next_delay()).await
     }

@@ -7,7 +7,7 @@ use crate::{
     log_limit::LogLimit,
     room::{MessageRoom, NoRoom, Room},
 };
-use bus::{ACCEPT_SUBJECT, Answered, Credentials, PLATFORMS_SUBJECT, ReplyRule, Request, Requests, User};
+use bus::{ACCEPT_SUBJECT, Credentials, PLATFORMS_SUBJECT, Replied, ReplyRule, Request, Requests, User};
 use prometheus::{IntCounter, IntCounterVec, Opts};
 use runner::{Failure, Metrics, Service};
 use std::{
@@ -67,8 +67,8 @@ impl ReplySender {
         let payload = acknowledgement(&reply).into();
         let subject = request.subject.clone();
         match request.respond(payload, rule, connection.as_deref()).await {
-            Ok(Answered::Sent | Answered::NotWanted) => {}
-            Ok(Answered::Refused) => self.note(by, connection.as_deref().filter(|_| is_ours), &subject),
+            Ok(Replied::Sent | Replied::NotWanted) => {}
+            Ok(Replied::Refused) => self.note(by, connection.as_deref().filter(|_| is_ours), &subject),
             Err(error) => tracing::debug!(%error, "a reply wasn't sent; the sender tries again"),
         }
     }

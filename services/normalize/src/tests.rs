@@ -124,7 +124,7 @@ fn a_payload_beyond_a_limit_is_rejected_whichever_way_it_came() {
 }
 
 #[test]
-fn a_topic_of_our_own_is_believed_from_services_of_ours_alone() {
+fn a_topic_of_our_own_is_accepted_from_services_of_ours_alone() {
     let event = published(product("Tea"), None).remove(0).unwrap();
     let external = ExternalId::new("p").unwrap();
     let instruction = wire::encode_instruction(&external, &Instruction::Baseline(BaselineRule::Store));

@@ -153,7 +153,7 @@ impl PartitionWorker<'_> {
         let rows = self.shared.store.applied_after(self.partition, self.cursor.number, limit).await?;
         match rows.last() {
             Some(last) => self.reader = self.shared.read_behind(self.partition, last.number).await?,
-            None => self.reader.refuse_held(),
+            None => self.reader.refuse_buffered(),
         }
         let set_aside = |number, error: &DecodeError| {
             self.shared.alerts.set_aside(self.partition, &unreadable("change", number, error));

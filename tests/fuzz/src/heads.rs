@@ -24,18 +24,18 @@ const WAITS: u32 = 64;
 /// byte with the size of the pieces that the rest is cut into, then the bytes that a client sends.
 pub fn heads(data: &[u8]) {
     let [cut, sent @ ..] = data else { return };
-    let taken = taken_up(sent, usize::from(*cut));
+    let taken = requests(sent, usize::from(*cut));
     for (number, request) in taken.iter().enumerate() {
-        assert!(!request.is_ambiguous(sent), "request {number} was taken up: {}", request.start);
+        assert!(!request.is_ambiguous(sent), "request {number} was read: {}", request.start);
         assert!(
             !request.in_chunks || number + 1 == taken.len(),
-            "a request was taken up behind a body in chunks"
+            "a request was read behind a body in chunks"
         );
     }
 }
 
 /// Returns the requests that reach their handler.
-fn taken_up(sent: &[u8], piece: usize) -> Vec<Taken> {
+fn requests(sent: &[u8], piece: usize) -> Vec<Taken> {
     let taken = Arc::new(Mutex::new(Vec::new()));
     let respond = {
         let taken = Arc::clone(&taken);
@@ -55,7 +55,7 @@ fn taken_up(sent: &[u8], piece: usize) -> Vec<Taken> {
     let serving = serve_connection(stream, IpAddr::V4(Ipv4Addr::LOCALHOST), listening(), respond);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let ended = runtime.expect("a runtime").block_on(serving);
-    assert!(ended.is_ok(), "the only connection has a place");
+    assert!(ended.is_ok(), "the only connection has a permit");
     std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -168,7 +168,7 @@ mod tests {
             ([BARE, BOTH, BARE].concat(), 1),
         ] {
             for piece in [0, 1, 7] {
-                assert_eq!(taken_up(sent.as_bytes(), piece).len(), expected, "{sent:?} in pieces of {piece}");
+                assert_eq!(requests(sent.as_bytes(), piece).len(), expected, "{sent:?} in pieces of {piece}");
             }
         }
         let taken = Taken { start: "POST /c HTTP/".to_owned(), in_chunks: true };

@@ -1,7 +1,7 @@
 //! Messages of streams, checked as their readers check them, and the positions in their headers.
 
 use crate::notation::Parts;
-use bus::{BusError, Feed, Foreign, Judge as _, Message, UnreadMessage};
+use bus::{BusError, Feed, Foreign, Message, MessageValidator as _, UnreadMessage};
 use model::{Partition, PartitionCount};
 use runner::Ours;
 

@@ -336,7 +336,7 @@ pub fn delivery(example: &Example, body: &[u8]) -> Option<Delivery> {
     let received = Signed { headers: &signed.headers, body };
     let webhooks = platform.webhooks().expect("it sends webhooks");
     if webhooks.verify(&received, &context).is_err() {
-        assert!(body.is_empty(), "what is signed is believed, unless it is nothing");
+        assert!(body.is_empty(), "what is signed is verified, unless it is nothing");
         return None;
     }
     let sound = account.sign(example.topic, "sound", example.body.clone());

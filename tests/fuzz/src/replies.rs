@@ -20,11 +20,11 @@ pub fn replies(data: &[u8]) {
     let status = reply.word(1).parse().unwrap_or(200);
     let retry_after = reply.headers.iter().find(|(name, _)| name == "retry-after");
     let retry_after = retry_after.and_then(|(_, value)| value.parse().ok()).map(Duration::from_secs);
-    let answer = HttpReply { status, retry_after, headers: &reply.headers, body: reply.body };
+    let response = HttpReply { status, retry_after, headers: &reply.headers, body: reply.body };
     let notification = inputs.get(1).copied().unwrap_or(b"{}");
     let notification: Value = serde_json::from_slice(notification).unwrap_or_default();
-    readings(platform, reply.word(2), &notification, &answer);
-    calls(platform, &answer);
+    readings(platform, reply.word(2), &notification, &response);
+    calls(platform, &response);
 }
 
 fn access() -> Access {

@@ -75,7 +75,7 @@ fn inboxes(prefix: &str, reply: &str, connection: &str) {
             continue;
         }
         let first = reply.split('.').next().unwrap_or_default();
-        assert!(first != "pos" && !first.starts_with('$'), "an answer goes to {reply:?}");
+        assert!(first != "pos" && !first.starts_with('$'), "a response goes to {reply:?}");
         assert!(reply.bytes().all(|byte| byte.is_ascii_graphic()), "{reply:?}");
         assert!(!reply.split('.').any(|token| ["", "*", ">"].contains(&token)), "{reply:?}");
     }

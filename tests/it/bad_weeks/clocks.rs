@@ -125,7 +125,10 @@ async fn the_last_one_sold_twice_is_an_open_conflict_until_there_is_enough_again
     })
     .await;
     shop.is_at_rest().await;
-    shop.square.shop().restock(&tea(&shop.square).item, &shop.square.place(), 5).expect("it is on sale");
+    shop.square
+        .shop()
+        .restock(&tea(&shop.square).item, &shop.square.location_id(), 5)
+        .expect("it is on sale");
     shop.agrees("4").await;
     shop.has_conflicts(&[]).await;
     shop.is_at_rest().await;

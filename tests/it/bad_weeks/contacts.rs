@@ -25,23 +25,25 @@ async fn a_new_shop_at_zero<'a>(world: &'a World, name: &str, rule: BaselineRule
 /// Both have ten; Shopify stops stocking the tea, then stocks it again, with a zero.
 async fn stocked_anew<'a>(world: &'a World, name: &str, rule: BaselineRule) -> Shop<'a> {
     let shop = Shop::with_tea(world, name, rule, 10).await;
-    let (shopify, item, place) = (shop.shopify.shop(), tea(&shop.shopify).item, shop.shopify.place());
-    shopify.stop_stocking(&item, &place).expect("it is stocked");
+    let (shopify, item, location) =
+        (shop.shopify.shop(), tea(&shop.shopify).item, shop.shopify.location_id());
+    shopify.stop_stocking(&item, &location).expect("it is stocked");
     shop.quiet().await;
     shop.is_known_by_square_alone().await;
-    shopify.start_stocking(&item, &place).expect("it is on sale");
+    shopify.start_stocking(&item, &location).expect("it is on sale");
     shop
 }
 
 /// Both have ten; Shopify stops tracking the tea, then tracks it again, with a zero.
 async fn tracked_anew<'a>(world: &'a World, name: &str, rule: BaselineRule) -> Shop<'a> {
     let shop = Shop::with_tea(world, name, rule, 10).await;
-    let (shopify, item, place) = (shop.shopify.shop(), tea(&shop.shopify).item, shop.shopify.place());
+    let (shopify, item, location) =
+        (shop.shopify.shop(), tea(&shop.shopify).item, shop.shopify.location_id());
     shopify.track(&item, false).expect("it is on sale");
     shop.quiet().await;
     shop.is_known_by_square_alone().await;
-    shopify.stop_stocking(&item, &place).expect("it is stocked");
-    shopify.start_stocking(&item, &place).expect("it is on sale");
+    shopify.stop_stocking(&item, &location).expect("it is stocked");
+    shopify.start_stocking(&item, &location).expect("it is on sale");
     shop.quiet().await;
     shop.is_known_by_square_alone().await;
     shopify.track(&item, true).expect("it is on sale");

@@ -96,7 +96,7 @@ async fn a_number_that_two_variants_have_matches_neither_and_an_account_is_conne
     for (account, ids, pieces) in
         [(&shop.shopify, &first, "10"), (&shop.shopify, &second, "20"), (&shop.square, &third, "5")]
     {
-        let held = account.shop().level(&ids.item, &account.place());
+        let held = account.shop().level(&ids.item, &account.location_id());
         assert_eq!(held.as_deref(), Some(pieces), "nobody's stock is another's");
     }
 
@@ -123,8 +123,8 @@ async fn a_location_that_nobody_linked_is_read_once_it_is_linked_by_hand() {
     shop.is_at_rest().await;
     assert_eq!(level(&shop.square).as_deref(), Some("4"), "nobody knows where that is");
 
-    let (place, to) = (shop.square.place(), shop.merchant.location.to_string());
-    let link = ["link-location", "--connection", square.id.as_str(), "--location", &place, "--to"];
+    let (location, to) = (shop.square.location_id(), shop.merchant.location.to_string());
+    let link = ["link-location", "--connection", square.id.as_str(), "--location", &location, "--to"];
     let nowhere = tillflow(&world, &[&link[..], &["nowhere"]].concat()).await;
     assert!(nowhere.code == 1 && nowhere.error.contains("has no location nowhere"), "{nowhere:?}");
     let by_hand = [&link[..], &[to.as_str()]].concat();

@@ -74,13 +74,13 @@ async fn a_change_that_is_too_old_for_its_platform_is_read_and_begun_anew() {
     let shop = Shop::with_tea(&world, "too-old", BaselineRule::Store, 10).await;
     let square = shop.square.shop();
     let calls = square.calls().len();
-    square.judge_times_ahead(TimeDelta::hours(25));
+    square.set_clock_lead(TimeDelta::hours(25));
     sell(&shop.shopify, 2);
     until("the write was refused", async || square.calls()[calls..].iter().any(|call| call.status == 400))
         .await;
     tokio::time::sleep(STILL).await;
     let refused = square.calls().len() - calls;
-    square.judge_times_ahead(TimeDelta::zero());
+    square.set_clock_lead(TimeDelta::zero());
     shop.agrees("8").await;
     shop.has_conflicts(&[]).await;
     assert!(refused <= CALLS_PER_CHANGE, "{refused} calls while the platform refused the time");
@@ -147,7 +147,7 @@ impl Shop<'_> {
         // If the refusal is noted only after the connection is changed below, it doesn't apply to the changed one.
         match gone {
             Gone::Untracked => shopify.track(&ids.item, false),
-            Gone::NotStocked => shopify.stop_stocking(&ids.item, &self.shopify.place()),
+            Gone::NotStocked => shopify.stop_stocking(&ids.item, &self.shopify.location_id()),
             Gone::Deleted => shopify.delete_product(&ids.product),
         }
         .expect("it is on sale");

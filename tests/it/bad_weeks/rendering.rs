@@ -33,7 +33,7 @@ async fn half_pieces_and_tables_come_to_rest_where_a_platform_cannot_show_them()
     let world = World::start(&Program::ALL).await;
 
     let shop = Shop::open(&world, "halves", BaselineRule::Store).await;
-    let stock = vec![(shop.square.place(), FromStr::from_str("3.5").expect("a number"))];
+    let stock = vec![(shop.square.location_id(), FromStr::from_str("3.5").expect("a number"))];
     let variant = NewVariant { sku: "tea".to_owned(), price_minor: super::PRICE, stock };
     shop.square.shop().add_product(super::TITLE, &[variant]).expect("the shop takes it");
     shop.quiet().await;

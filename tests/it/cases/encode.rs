@@ -92,9 +92,9 @@ fn append(bytes: &mut Vec<u8>, number: u64, kind: Kind, value: &Value) {
             return varint(bytes, number_of.cast_unsigned());
         }
         Kind::Name(names) => {
-            let place = names.iter().position(|name| value == name).expect("a name of the enum");
+            let index = names.iter().position(|name| value == name).expect("a name of the enum");
             varint(bytes, number << 3);
-            return varint(bytes, place as u64 + 1);
+            return varint(bytes, index as u64 + 1);
         }
         Kind::Text => text_of(value).into_bytes(),
         Kind::Message(kind) => message(kind, value.as_object().expect("a message has fields")),

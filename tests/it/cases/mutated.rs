@@ -38,8 +38,8 @@ pub(super) async fn send(player: &Player<'_>, shops: &[Shop]) -> Vec<String> {
         let shop = &shops[number % shops.len()];
         send_one(player, shop, number, example, body).await
     });
-    let answers: Vec<Option<String>> = sending.buffer_unordered(AT_ONCE).collect().await;
-    let mut complaints: Vec<String> = answers.into_iter().flatten().collect();
+    let responses: Vec<Option<String>> = sending.buffer_unordered(AT_ONCE).collect().await;
+    let mut complaints: Vec<String> = responses.into_iter().flatten().collect();
     complaints.truncate(SHOWN);
     complaints
 }
@@ -66,7 +66,7 @@ async fn send_one(
     }
     let is_empty = body.is_empty();
     let signed: Signed = account.sign(example.topic, &format!("mutated-{number}"), body);
-    let status = player.sender.send(&signed).await.map(|answer| answer.status);
+    let status = player.sender.send(&signed).await.map(|response| response.status);
     let is_right = status.is_some_and(|status| status == TAKEN || (is_empty && status == NOTHING_SIGNED));
     (!is_right).then(|| format!("payload {number} of {}: answered {status:?}", example.label()))
 }

@@ -67,7 +67,7 @@ async fn moves(player: &Player<'_>, shop: &Shop) -> Option<String> {
     const SECOND: i64 = 30_000_000;
     let product = shop.account("shopify").product("sound", PRODUCT, "Sound", 1, SECOND);
     let store = &shop.merchant.store;
-    let Some(delivery) = player.sender.send(&product).await.and_then(|answer| answer.delivery()) else {
+    let Some(delivery) = player.sender.send(&product).await.and_then(|response| response.delivery()) else {
         return Some(format!("store {store}: a sound product isn't kept"));
     };
     let expect = Expect { outcome: Some(OneOf::One("applied".to_owned())), ..Expect::default() };

@@ -21,7 +21,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use testkit::{Account, Answer, Ended, Outcomes, Sender, Signed, World};
+use testkit::{Account, Ended, Outcomes, Response, Sender, Signed, World};
 use tokio::{sync::watch, time::timeout};
 
 /// Time limit for the outcomes of a delivery while others are under way; mostly it takes milliseconds.
@@ -222,23 +222,23 @@ impl<'a> Player<'a> {
             None => self.sender.send(&signed).await,
         };
         let times = step.times.unwrap_or(1);
-        let answers: Vec<Option<Answer>> = if step.parallel {
+        let responses: Vec<Option<Response>> = if step.parallel {
             future::join_all((0..times).map(|_| once())).await
         } else {
-            let mut answers = Vec::new();
+            let mut responses = Vec::new();
             for _ in 0..times {
-                answers.push(once().await);
+                responses.push(once().await);
             }
-            answers
+            responses
         };
         let wanted = step.expect.as_ref().and_then(|expect| expect.http).unwrap_or(200);
         let (mut complaints, mut deliveries) = (Vec::new(), Vec::new());
-        for answer in answers {
-            let status = answer.as_ref().map(|answer| answer.status);
+        for response in responses {
+            let status = response.as_ref().map(|response| response.status);
             if status != Some(wanted) {
                 complaints.push(format!("answered {status:?}, want {wanted}"));
             }
-            deliveries.extend(answer.as_ref().and_then(Answer::delivery));
+            deliveries.extend(response.as_ref().and_then(Response::delivery));
         }
         deliveries.sort();
         deliveries.dedup();

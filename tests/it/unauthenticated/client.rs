@@ -10,7 +10,7 @@ use tokio::{
 };
 
 /// Time limit for a response.
-const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The pause before an unauthenticated client whose connection was closed reconnects.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -44,20 +44,20 @@ impl UnauthenticatedClient {
 
     /// Sends bytes, as many as are accepted.
     pub(super) async fn send(&mut self, bytes: &[u8]) {
-        timeout(ANSWER_LIMIT, self.0.write_all(bytes)).await.ok();
+        timeout(RESPONSE_TIMEOUT, self.0.write_all(bytes)).await.ok();
     }
 
     /// The response, up to where the connection is closed or pauses.
-    pub(super) async fn answer(&mut self) -> String {
-        let mut answer = vec![0; 16 * 1024];
-        let read = timeout(ANSWER_LIMIT, self.0.read(&mut answer)).await;
-        answer.truncate(read.ok().and_then(Result::ok).unwrap_or_default());
-        String::from_utf8_lossy(&answer).into_owned()
+    pub(super) async fn response(&mut self) -> String {
+        let mut response = vec![0; 16 * 1024];
+        let read = timeout(RESPONSE_TIMEOUT, self.0.read(&mut response)).await;
+        response.truncate(read.ok().and_then(Result::ok).unwrap_or_default());
+        String::from_utf8_lossy(&response).into_owned()
     }
 
     /// The status of the response.
     pub(super) async fn status(&mut self) -> Option<u16> {
-        self.answer().await.get(9..12)?.parse().ok()
+        self.response().await.get(9..12)?.parse().ok()
     }
 }
 

@@ -45,10 +45,18 @@ pub(crate) const CHECKS: &[Check] = &[
     Check { number: "I11", holds: "versions never go back", violations: order::versions_back },
     Check { number: "I13", holds: "nothing is due at any platform", violations: agreement::still_due },
     Check { number: "I14", holds: "platforms hold our values", violations: agreement::differing },
-    Check { number: "I15", holds: "calls stop when nothing changes", violations: agreement::restless },
-    Check { number: "I17", holds: "everything comes to rest and is ready", violations: liveness::unrest },
+    Check { number: "I15", holds: "calls stop when nothing changes", violations: agreement::further_calls },
+    Check {
+        number: "I17",
+        holds: "everything comes to rest and is ready",
+        violations: liveness::not_at_rest,
+    },
     Check { number: "", holds: "the intake answers as it should", violations: liveness::surprises },
-    Check { number: "", holds: "nobody gets in who isn't ours", violations: liveness::intruders },
+    Check {
+        number: "",
+        holds: "nobody gets in who isn't ours",
+        violations: liveness::unauthenticated_accepted,
+    },
     Check { number: "", holds: "nothing broke inside", violations: liveness::broken },
 ];
 

@@ -32,7 +32,7 @@ const EVERYDAY: Chaos = Chaos {
     server_error: 0.0,
     error_after_success: 0.0,
     reset_after_success: 0.0,
-    answer_ms_max: 10,
+    response_ms_max: 10,
 };
 
 /// A store and the accounts that report on it.

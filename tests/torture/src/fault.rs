@@ -29,7 +29,7 @@ use tokio::{task::JoinHandle, time::sleep};
 
 /// Time limit for work to go on after a fault.
 const RECOVERY_LIMIT: Duration = Duration::from_mins(3);
-/// Length of a pause of a replica, in seconds: longer than its membership lasts without a sign of life (three seconds).
+/// Length of a pause of a replica, in seconds: longer than its membership lasts without a heartbeat (three seconds).
 const PAUSE: std::ops::Range<f64> = 4.5..7.0;
 /// Time for which platforms misbehave, in seconds.
 const CHAOS: std::ops::Range<f64> = 4.0..9.0;
@@ -40,9 +40,9 @@ const LONG_OUTAGE: std::ops::Range<f64> = 11.0..13.0;
 /// Outage of the database, in seconds.
 const DATABASE_OUTAGE: std::ops::Range<f64> = 0.0..4.0;
 /// Pause between two faults, in seconds.
-const BREATH: std::ops::Range<f64> = 0.1..1.5;
+const FAULT_PAUSE: std::ops::Range<f64> = 0.1..1.5;
 /// Pause before an overlapping fault, in seconds.
-const HASTE: std::ops::Range<f64> = 0.0..0.4;
+const OVERLAP_PAUSE: std::ops::Range<f64> = 0.0..0.4;
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -241,7 +241,7 @@ impl Since {
 }
 
 /// Makes faults.
-pub(crate) struct Hand {
+pub(crate) struct FaultRunner {
     pub(crate) world: World,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) crowd: Arc<Crowd>,
@@ -258,7 +258,7 @@ pub(crate) struct Hand {
     pub(crate) done: Done,
 }
 
-impl Hand {
+impl FaultRunner {
     /// Makes the next fault, and perhaps overlapping ones, and waits until work goes on. Returns false if there is none
     /// to make.
     pub(crate) async fn next(&mut self) -> bool {
@@ -268,8 +268,8 @@ impl Hand {
         while self.order.rng.random_bool(self.overlapping)
             && let Some(other) = self.order.next()
         {
-            let haste = self.order.seconds(HASTE);
-            sleep(haste).await;
+            let pause = self.order.seconds(OVERLAP_PAUSE);
+            sleep(pause).await;
             progress(&format!("{other}, while {fault} still hurts"));
             others.extend(self.make(other).await);
         }
@@ -285,12 +285,12 @@ impl Hand {
             }
             Ok(_) => {}
             Err(silent) => {
-                progress(&format!("{fault}: no answer of {silent}"));
-                self.done.stuck.push(format!("after {fault}: no answer of {silent}"));
+                progress(&format!("{fault}: no response of {silent}"));
+                self.done.stuck.push(format!("after {fault}: no response of {silent}"));
             }
         }
-        let breath = self.order.seconds(BREATH);
-        sleep(breath).await;
+        let pause = self.order.seconds(FAULT_PAUSE);
+        sleep(pause).await;
         true
     }
 
@@ -308,7 +308,7 @@ impl Hand {
             Fault::BrokerAway => Some(over(self.broker(LONG_OUTAGE).await)),
             Fault::Database => Some(over(self.database(DATABASE_OUTAGE).await)),
             Fault::Sessions => Some(over(self.sessions().await)),
-            Fault::Slow => Some(self.chaos(Chaos { answer_ms_max: 3_000, ..everyday })),
+            Fault::Slow => Some(self.chaos(Chaos { response_ms_max: 3_000, ..everyday })),
             Fault::Failing => Some(self.chaos(Chaos { server_error: 0.5, ..everyday })),
             Fault::Resets => {
                 Some(self.chaos(Chaos { reset_after_success: 0.3, error_after_success: 0.2, ..everyday }))

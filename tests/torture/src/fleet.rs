@@ -64,7 +64,7 @@ pub(crate) struct Fleet {
     memory: Arc<Memory>,
     read_again: AtomicU64,
     stopping: Arc<AtomicBool>,
-    steward: JoinHandle<()>,
+    supervisor: JoinHandle<()>,
     client: reqwest::Client,
 }
 
@@ -115,8 +115,8 @@ impl Slot {
         };
         let Some(admin) = admin else { return };
         let request = client.get(format!("http://{admin}/metrics")).timeout(COUNT_LIMIT);
-        let Ok(answer) = request.send().await else { return };
-        if let Ok(page) = answer.text().await {
+        let Ok(response) = request.send().await else { return };
+        if let Ok(page) = response.text().await {
             journal.counted(self.life(life), &page);
         }
     }
@@ -137,8 +137,8 @@ impl Slot {
             state.admin
         };
         let Some(admin) = admin else { return false };
-        let answer = client.get(format!("http://{admin}/readyz")).timeout(COUNT_LIMIT).send().await;
-        answer.is_ok_and(|answer| answer.status().is_success())
+        let response = client.get(format!("http://{admin}/readyz")).timeout(COUNT_LIMIT).send().await;
+        response.is_ok_and(|response| response.status().is_success())
     }
 }
 
@@ -172,14 +172,15 @@ impl Fleet {
         }
         let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
         let stopping = Arc::new(AtomicBool::new(false));
-        let steward = tokio::spawn(look_after(
+        let supervisor = tokio::spawn(supervise(
             slots.clone(),
             Arc::clone(&journal),
             Arc::clone(&memory),
             client.clone(),
             Arc::clone(&stopping),
         ));
-        let fleet = Self { slots, journal, memory, read_again: AtomicU64::new(0), stopping, steward, client };
+        let fleet =
+            Self { slots, journal, memory, read_again: AtomicU64::new(0), stopping, supervisor, client };
         let late = fleet.ready(READY_LIMIT).await;
         let said = fleet.journal.last_words();
         assert!(late.is_empty(), "not ready within {READY_LIMIT:?}: {late:?}; last words: {said:#?}");
@@ -285,7 +286,7 @@ impl Fleet {
     /// Ends the supervision and kills all replicas.
     pub(crate) async fn stop(self) {
         self.stopping.store(true, Ordering::Relaxed);
-        drop(self.steward.await);
+        drop(self.supervisor.await);
         for slot in &self.slots {
             if let Some(process) = slot.state.lock().await.process.take() {
                 process.kill().await;
@@ -294,7 +295,7 @@ impl Fleet {
     }
 }
 
-async fn look_after(
+async fn supervise(
     slots: Vec<Arc<Slot>>,
     journal: Arc<Journal>,
     memory: Arc<Memory>,

@@ -31,7 +31,7 @@ pub(crate) struct Reported {
 
 /// Counts of the intake's responses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Answers {
+pub(crate) struct Responses {
     /// Number of requests by status; 0 if there was no response.
     pub(crate) statuses: BTreeMap<u16, u64>,
     /// Number of 2xx for deliveries that already had one.
@@ -42,7 +42,7 @@ pub(crate) struct Answers {
 struct Entries {
     clock: u64,
     reported: HashMap<DeliveryId, Reported>,
-    answers: Answers,
+    responses: Responses,
     unknown_topics: u64,
     refused: BTreeMap<&'static str, u64>,
     surprises: Vec<String>,
@@ -58,7 +58,7 @@ pub(crate) struct Closed {
     /// Deliveries by the intake's id.
     pub(crate) reported: HashMap<DeliveryId, Reported>,
     /// Counts of the intake's responses.
-    pub(crate) answers: Answers,
+    pub(crate) responses: Responses,
     /// Number of deliveries with an unknown topic that had the right response.
     pub(crate) unknown_topics: u64,
     /// Number of deliveries that the intake refused as it should, by the kind of error.
@@ -89,8 +89,8 @@ impl Ledger {
     }
 
     /// Counts the response to a request by its status; 0 if there was none.
-    pub(crate) fn answered(&self, status: u16) {
-        *self.entries().answers.statuses.entry(status).or_default() += 1;
+    pub(crate) fn count_response(&self, status: u16) {
+        *self.entries().responses.statuses.entry(status).or_default() += 1;
     }
 
     /// Records a 2xx for a delivery.
@@ -100,7 +100,7 @@ impl Ledger {
         let clock = entries.clock;
         let Some(reported) = entries.reported.get_mut(&id) else { return };
         if reported.kept.is_some() {
-            entries.answers.repeated += 1;
+            entries.responses.repeated += 1;
         } else {
             reported.kept = Some(clock);
         }
@@ -130,8 +130,8 @@ impl Ledger {
     }
 
     /// Number of responses with this status so far.
-    pub(crate) fn answers(&self, status: u16) -> u64 {
-        self.entries().answers.statuses.get(&status).copied().unwrap_or(0)
+    pub(crate) fn responses(&self, status: u16) -> u64 {
+        self.entries().responses.statuses.get(&status).copied().unwrap_or(0)
     }
 
     /// Takes the contents out; nothing is sent any more.
@@ -139,7 +139,7 @@ impl Ledger {
         let entries = std::mem::take(&mut *self.entries());
         Closed {
             reported: entries.reported,
-            answers: entries.answers,
+            responses: entries.responses,
             unknown_topics: entries.unknown_topics,
             refused: entries.refused,
             surprises: entries.surprises,
@@ -163,6 +163,6 @@ mod tests {
         }
         let closed = ledger.close();
         let reported = &closed.reported[&id];
-        assert_eq!((reported.sent, reported.kept, closed.answers.repeated), (1, Some(2), 1));
+        assert_eq!((reported.sent, reported.kept, closed.responses.repeated), (1, Some(2), 1));
     }
 }

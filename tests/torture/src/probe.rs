@@ -6,7 +6,7 @@
 
 use crate::{
     plan::{Planned, What},
-    sending::Desk,
+    sending::DeliverySender,
 };
 use model::{DeliveryId, Partition, StoreId};
 use std::{
@@ -27,7 +27,7 @@ const NUMBERS_FROM: u64 = 1 << 40;
 
 /// Sends probes and waits for their outcomes.
 pub(crate) struct Prober {
-    desk: Desk,
+    sender: DeliverySender,
     record: Store,
     bus: bus::Bus,
     asked: AtomicU32,
@@ -60,8 +60,8 @@ impl Passes {
 
 impl Prober {
     /// Sends through the desk, and looks for the outcomes in the record.
-    pub(crate) fn new(desk: Desk, record: Store, bus: bus::Bus) -> Self {
-        Self { desk, record, bus, asked: AtomicU32::new(0) }
+    pub(crate) fn new(sender: DeliverySender, record: Store, bus: bus::Bus) -> Self {
+        Self { sender, record, bus, asked: AtomicU32::new(0) }
     }
 
     /// Sends a probe and waits until every partition has passed it. Returns the time since `since`, or an error with
@@ -75,7 +75,7 @@ impl Prober {
         let version = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let mut questions = JoinSet::new();
         let partitions = self.bus.partitions();
-        for merchant in self.desk.crowd.probes() {
+        for merchant in self.sender.crowd.probes() {
             let what = What::Level { product: 0, version, level: i64::from(version) };
             let number = NUMBERS_FROM + u64::from(version) * 10_000 + u64::from(merchant.index);
             let planned = Planned { number, twin: false, store: merchant.index, what, repeats: 0 };
@@ -87,9 +87,12 @@ impl Prober {
                 tokio::time::timeout(left, asked).await.map_err(|_| partition)
             });
         }
-        let answers = questions.join_all().await;
-        let silent: Vec<String> =
-            answers.iter().filter_map(|answer| answer.err()).map(|partition| partition.to_string()).collect();
+        let responses = questions.join_all().await;
+        let silent: Vec<String> = responses
+            .iter()
+            .filter_map(|response| response.err())
+            .map(|partition| partition.to_string())
+            .collect();
         if silent.is_empty() {
             Ok(since.elapsed())
         } else {
@@ -102,7 +105,7 @@ impl Prober {
             Passes::Intake(intake) => Some(intake),
             _ => None,
         };
-        let id = self.desk.until_kept(&planned, intake).await;
+        let id = self.sender.until_kept(&planned, intake).await;
         // While the database is down, the query fails and is repeated.
         while !self.has_passed(id, store, partition, passes).await.unwrap_or(false) {
             tokio::time::sleep(LOOK_EVERY).await;

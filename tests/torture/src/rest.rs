@@ -14,11 +14,11 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(20);
 
 /// Progress: the last sequence of each partition, the number of changes, and the number of calls to
 /// simulated platforms.
-type Stand = (Vec<u64>, i64, u64);
+type Progress = (Vec<u64>, i64, u64);
 
 /// Waits until every consumer has passed everything that was accepted, everything that is due is written, and no
 /// webhook waits. Returns the time that this took, or the remaining work at the limit.
-pub(crate) async fn come(
+pub(crate) async fn wait_for_rest(
     bus: &Bus,
     sql: &Sql<'_>,
     crowd: &Crowd,
@@ -27,10 +27,10 @@ pub(crate) async fn come(
     let (began, mut reported) = (Instant::now(), Instant::now());
     let (mut before, mut still) = (None, 0);
     loop {
-        let activity = match stand(bus, sql, crowd).await {
-            Ok(stand) => {
-                still = if before.as_ref() == Some(&stand) { still + 1 } else { 1 };
-                before = Some(stand);
+        let activity = match progress(bus, sql, crowd).await {
+            Ok(progress) => {
+                still = if before.as_ref() == Some(&progress) { still + 1 } else { 1 };
+                before = Some(progress);
                 if still >= STILL_LOOKS {
                     return Ok(began.elapsed());
                 }
@@ -52,7 +52,7 @@ pub(crate) async fn come(
     }
 }
 
-async fn stand(bus: &Bus, sql: &Sql<'_>, crowd: &Crowd) -> Result<Stand, String> {
+async fn progress(bus: &Bus, sql: &Sql<'_>, crowd: &Crowd) -> Result<Progress, String> {
     for (merchant, simulated) in crowd.simulated() {
         let waiting = simulated.shop().webhooks_waiting();
         if waiting > 0 {

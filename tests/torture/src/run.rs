@@ -5,14 +5,14 @@ use crate::{
     check,
     crowd::Crowd,
     evidence::{self, Compared, Evidence, Sql, Stillness},
-    fault::{Done, Hand, Order, Partner, progress},
+    fault::{Done, FaultRunner, Order, Partner, progress},
     fleet::Fleet,
     plan::{self, Bodies, Plan, Planned, What},
     probe::Prober,
     report::{self, Report},
     rest,
     seen::{self, Caused, Witnessed},
-    sending::{Desk, Sending},
+    sending::{DeliverySender, Sending},
     watch::{self, Watch},
 };
 use sandbox::Scratch;
@@ -46,12 +46,12 @@ const READY_LIMIT: Duration = Duration::from_mins(1);
 /// Time for which platforms are watched for calls once nothing changes.
 const STILL_FOR: Duration = Duration::from_secs(5);
 /// Number of kills after which a run with `--kills` reports its progress.
-const TELL_EVERY: u32 = 25;
+const REPORT_EVERY: u32 = 25;
 
 /// Everything that was set up for a run.
 struct Stage {
-    hand: Hand,
-    desk: Desk,
+    runner: FaultRunner,
+    sender: DeliverySender,
     watch: Watch,
     // Removed last.
     scratch: Scratch,
@@ -65,22 +65,22 @@ pub(crate) async fn run(options: &Options) -> Report {
     let mut stage = set_up(options, seed).await;
     let under = torture(options, seed, &mut stage).await;
     let (planned, late_senders) = heal(under).await;
-    let Stage { hand, desk, watch, scratch } = stage;
+    let Stage { runner, sender, watch, scratch } = stage;
     progress("waiting for rest");
-    let sql = Sql(&hand.world);
-    let rested = rest::come(&hand.world.bus, &sql, &hand.crowd, options.rest()).await;
-    let stillness = stillness(&hand.crowd).await;
+    let sql = Sql(&runner.world);
+    let rested = rest::wait_for_rest(&runner.world.bus, &sql, &runner.crowd, options.rest()).await;
+    let stillness = stillness(&runner.crowd).await;
     let watched = watch.finish().await;
     progress("reading what is left");
-    let lives = hand.fleet.lives().await;
+    let lives = runner.fleet.lives().await;
     let mut evidence =
-        read(&hand, &desk, scratch.path(), watched.sent.clone()).await.expect("what is left can be read");
+        read(&runner, &sender, scratch.path(), watched.sent.clone()).await.expect("what is left can be read");
     evidence.stillness = stillness;
     evidence.late_senders = late_senders;
     evidence.activity = rested.as_ref().err().cloned();
     let checks = check::all(&evidence);
-    let read_again = hand.fleet.read_again();
-    let witnessed = Witnessed { options, done: &hand.done, platforms: &watched.statuses, read_again };
+    let read_again = runner.fleet.read_again();
+    let witnessed = Witnessed { options, done: &runner.done, platforms: &watched.statuses, read_again };
     let seen = seen::all(&evidence, &witnessed);
     let missing = seen::missing(&seen, &witnessed);
     let report = Report {
@@ -90,9 +90,9 @@ pub(crate) async fn run(options: &Options) -> Report {
         kept: evidence.ledger.reported.values().filter(|reported| reported.kept.is_some()).count(),
         in_raw: evidence.raw.len(),
         changes: evidence.changes.len(),
-        kills: hand.done.kills(),
-        faults: report::fault_lines(&hand.done),
-        memory: hand.fleet.memory().lines(),
+        kills: runner.done.kills(),
+        faults: report::fault_lines(&runner.done),
+        memory: runner.fleet.memory().lines(),
         seen,
         missing,
         checks,
@@ -103,13 +103,13 @@ pub(crate) async fn run(options: &Options) -> Report {
         seconds: began.elapsed().as_secs_f64(),
     };
     // The services end before their servers: otherwise they would log errors.
-    let Hand { world, fleet, .. } = hand;
-    drop((desk, hand_back(fleet).await));
+    let FaultRunner { world, fleet, .. } = runner;
+    drop((sender, stop_fleet(fleet).await));
     drop(world);
     report
 }
 
-async fn hand_back(fleet: Arc<Fleet>) {
+async fn stop_fleet(fleet: Arc<Fleet>) {
     if let Some(fleet) = Arc::into_inner(fleet) {
         fleet.stop().await;
     }
@@ -124,33 +124,34 @@ async fn set_up(options: &Options, seed: u64) -> Stage {
     let crowd = Arc::new(Crowd::open(&world.store, partitions, &intakes, options).await);
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let bodies = Bodies { begins: i64::try_from(since.as_secs()).unwrap_or(0) };
-    let desk = Desk::new(Arc::clone(&crowd), &intakes, bodies, seed);
+    let sender = DeliverySender::new(Arc::clone(&crowd), &intakes, bodies, seed);
     let watch = Watch::start(Arc::clone(&crowd));
-    report_products(&desk).await;
+    report_products(&sender).await;
     let sql = Sql(&world);
-    let rested = rest::come(&world.bus, &sql, &crowd, SET_UP_LIMIT).await;
+    let rested = rest::wait_for_rest(&world.bus, &sql, &crowd, SET_UP_LIMIT).await;
     rested.unwrap_or_else(|activity| panic!("the products aren't known: {activity}"));
     if crowd.stock() > 0 {
-        let rested = rest::come(&world.bus, &sql, &crowd, SET_UP_LIMIT).await;
+        let rested = rest::wait_for_rest(&world.bus, &sql, &crowd, SET_UP_LIMIT).await;
         rested.unwrap_or_else(|activity| panic!("the simulated shops don't agree: {activity}"));
     }
     progress(&format!("{} stores are set up", crowd.stores.len()));
-    let prober = Arc::new(Prober::new(desk.clone(), world.store.clone(), world.bus.clone()));
+    let prober = Arc::new(Prober::new(sender.clone(), world.store.clone(), world.bus.clone()));
     let order = Order::new(seed, &options.groups());
     let (overlapping, misbehaved, done) = (options.overlapping, Arc::default(), Done::default());
     let (partner, let_in) = (Partner::let_in(&world).await, Arc::default());
-    let hand = Hand { world, fleet, crowd, prober, order, overlapping, misbehaved, partner, let_in, done };
-    Stage { hand, desk, watch, scratch }
+    let runner =
+        FaultRunner { world, fleet, crowd, prober, order, overlapping, misbehaved, partner, let_in, done };
+    Stage { runner, sender, watch, scratch }
 }
 
 /// Reports every product of every store. For a store with simulated shops it also reports each product's first level:
 /// otherwise the level of a simulated shop, much lower than any of the stream, would be the store's first.
-async fn report_products(desk: &Desk) {
-    let places = Arc::new(Semaphore::new(SET_UP_AT_ONCE));
+async fn report_products(sender: &DeliverySender) {
+    let permits = Arc::new(Semaphore::new(SET_UP_AT_ONCE));
     let mut reporting = JoinSet::new();
     let mut number = SET_UP_NUMBERS;
-    for (index, merchant) in desk.crowd.stores.iter().enumerate() {
-        for product in 0..desk.crowd.products_of(index) {
+    for (index, merchant) in sender.crowd.stores.iter().enumerate() {
+        for product in 0..sender.crowd.products_of(index) {
             let mut first = vec![What::Product { product, version: 0 }];
             if !merchant.simulated.is_empty() {
                 first.push(What::Level { product, version: 0, level: plan::LEVEL_FROM });
@@ -163,11 +164,11 @@ async fn report_products(desk: &Desk) {
                     Planned { number, twin: false, store, what, repeats: 0 }
                 })
                 .collect();
-            let (desk, places) = (desk.clone(), Arc::clone(&places));
+            let (sender, permits) = (sender.clone(), Arc::clone(&permits));
             reporting.spawn(async move {
-                let _place = places.acquire_owned().await;
+                let _permit = permits.acquire_owned().await;
                 for planned in first {
-                    desk.until_kept(&planned, None).await;
+                    sender.until_kept(&planned, None).await;
                 }
             });
         }
@@ -184,10 +185,10 @@ struct Under {
 
 /// Sends the stream, and makes faults in the middle two thirds of the time.
 async fn torture(options: &Options, seed: u64, stage: &mut Stage) -> Under {
-    let hand = &mut stage.hand;
-    let sending = stage.desk.stream(Plan::new(seed, hand.crowd.shape()), options.rate);
+    let runner = &mut stage.runner;
+    let sending = stage.sender.stream(Plan::new(seed, runner.crowd.shape()), options.rate);
     let (stop, stopped) = oneshot::channel::<()>();
-    let shops = hand.crowd.simulated().map(|(_, simulated)| simulated.shop()).collect();
+    let shops = runner.crowd.simulated().map(|(_, simulated)| simulated.shop()).collect();
     let per_minute = options.shopping;
     let people = tokio::spawn(async move {
         Traffic::run(shops, per_minute, seed, async { stopped.await.unwrap_or_default() }).await;
@@ -200,24 +201,28 @@ async fn torture(options: &Options, seed: u64, stage: &mut Stage) -> Under {
     let (mut reported, mut once_more) = (0, 0);
     loop {
         let enough = match options.kills {
-            Some(kills) => hand.done.kills() >= kills,
+            Some(kills) => runner.done.kills() >= kills,
             None => Instant::now() >= until,
         };
-        if enough && !hand.order.owes() {
-            let faults = caused(hand, &stage.desk, &stage.watch).nothing_by(&options.groups());
+        if enough && !runner.order.owes() {
+            let faults = caused(runner, &stage.sender, &stage.watch).nothing_by(&options.groups());
             if faults.is_empty() || once_more == ONCE_MORE_MAX {
                 break;
             }
             once_more += 1;
-            hand.order.again(faults);
+            runner.order.again(faults);
         }
-        if !hand.next().await {
+        if !runner.next().await {
             tokio::time::sleep(until.saturating_duration_since(Instant::now())).await;
             break;
         }
-        if hand.done.kills() / TELL_EVERY > reported {
-            reported = hand.done.kills() / TELL_EVERY;
-            progress(&format!("{} kills, {} deliveries kept", hand.done.kills(), stage.desk.ledger.kept()));
+        if runner.done.kills() / REPORT_EVERY > reported {
+            reported = runner.done.kills() / REPORT_EVERY;
+            progress(&format!(
+                "{} kills, {} deliveries kept",
+                runner.done.kills(),
+                stage.sender.ledger.kept()
+            ));
         }
     }
     progress("no more faults");
@@ -225,13 +230,13 @@ async fn torture(options: &Options, seed: u64, stage: &mut Stage) -> Under {
     under
 }
 
-fn caused(hand: &Hand, desk: &Desk, watch: &Watch) -> Caused {
+fn caused(runner: &FaultRunner, sender: &DeliverySender, watch: &Watch) -> Caused {
     Caused {
-        fenced: seen::fenced(&hand.fleet.journal().scrape()),
-        sent_away: desk.ledger.answers(503),
-        unknown_commits: hand.done.unknown_commits,
-        sessions_ended: hand.done.sessions_ended,
-        platforms: hand.crowd.simulated().next().map(|_| watch.statuses()),
+        fenced: seen::fenced(&runner.fleet.journal().scrape()),
+        sent_away: sender.ledger.responses(503),
+        unknown_commits: runner.done.unknown_commits,
+        sessions_ended: runner.done.sessions_ended,
+        platforms: runner.crowd.simulated().next().map(|_| watch.statuses()),
     }
 }
 
@@ -256,12 +261,12 @@ async fn stillness(crowd: &Crowd) -> Stillness {
 
 /// Reads all evidence.
 async fn read(
-    hand: &Hand,
-    desk: &Desk,
+    runner: &FaultRunner,
+    sender: &DeliverySender,
     folder: &Path,
     simulated: std::collections::HashSet<model::DeliveryId>,
 ) -> Result<Evidence, String> {
-    let (sql, bus, crowd) = (Sql(&hand.world), &hand.world.bus, &hand.crowd);
+    let (sql, bus, crowd) = (Sql(&runner.world), &runner.world.bus, &runner.crowd);
     let changes = sql.changes().await?;
     let mut last: HashMap<u16, i64> = HashMap::new();
     for change in &changes {
@@ -276,7 +281,7 @@ async fn read(
     };
     let predictable = crowd.stores.iter().filter(|merchant| merchant.simulated.is_empty());
     Ok(Evidence {
-        ledger: desk.ledger.close(),
+        ledger: sender.ledger.close(),
         stores: crowd.stores.iter().map(names).collect(),
         predictable: predictable.map(|merchant| merchant.index).collect(),
         raw: evidence::raw(bus).await?,
@@ -284,7 +289,7 @@ async fn read(
         event_outcomes: sql.event_outcomes().await?,
         changes,
         accounts: sql.accounts().await?,
-        audit: evidence::audit(&hand.world, folder).await?,
+        audit: evidence::audit(&runner.world, folder).await?,
         levels: sql.levels().await?,
         orphans: sql.orphans().await?,
         mirrors,
@@ -294,13 +299,13 @@ async fn read(
         conflicts: sql.conflicts().await?,
         compared,
         compared_min: simulated_count * 3 * usize::from(crowd.simulated_products()),
-        not_ready: hand.fleet.ready(READY_LIMIT).await,
+        not_ready: runner.fleet.ready(READY_LIMIT).await,
         uncovered: evidence::uncovered(bus).await?,
         unpublished: evidence::gaps_in_applied(bus, &last).await?,
-        stuck: hand.done.stuck.clone(),
-        let_in: hand.let_in.load(Ordering::Relaxed),
+        stuck: runner.done.stuck.clone(),
+        let_in: runner.let_in.load(Ordering::Relaxed),
         foreign: foreign(bus).await?,
-        journal: hand.fleet.close().await,
+        journal: runner.fleet.close().await,
         ..Evidence::default()
     })
 }

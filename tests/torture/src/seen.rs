@@ -86,11 +86,11 @@ pub(crate) fn all(evidence: &Evidence, witnessed: &Witnessed<'_>) -> Vec<Seen> {
     };
     let counted = |labels: &[(&str, &str)]| scrape.count("tillflow_events_total", labels);
     let filtered = evidence.raw.values().filter(|kept| kept.meaning == Meaning::Filtered).count() as u64;
-    let duplicates = evidence.ledger.answers.repeated
+    let duplicates = evidence.ledger.responses.repeated
         + counted(&[("stage", "dedupe"), ("outcome", "duplicate")])
         + counted(&[("stage", "apply"), ("outcome", "duplicate")]);
     let twice: u64 = evidence.raw.values().map(|kept| u64::from(kept.times - 1)).sum();
-    let intake = |status: u16| evidence.ledger.answers.statuses.get(&status).copied().unwrap_or(0);
+    let intake = |status: u16| evidence.ledger.responses.statuses.get(&status).copied().unwrap_or(0);
     let platforms = |status: u16| witnessed.platforms.get(&status).copied().unwrap_or(0);
     let failing = witnessed.platforms.range(500..).map(|(_, count)| count).sum();
     let platforms_fail = has(Group::Platforms) && simulated;
@@ -111,7 +111,7 @@ pub(crate) fn all(evidence: &Evidence, witnessed: &Witnessed<'_>) -> Vec<Seen> {
         ("sessions ended in a transaction", witnessed.done.sessions_ended, has(Group::Database)),
         ("unknown publishes", evidence.journal.published_again, has(Group::Broker)),
         ("503 from the intake", intake(503), has(Group::Broker)),
-        ("no answer from the intake", intake(0), false),
+        ("no response from the intake", intake(0), false),
         ("429 from platforms", platforms(429), platforms_fail),
         ("5xx from platforms", failing, platforms_fail),
         ("connections ended by platforms", platforms(0), platforms_fail),

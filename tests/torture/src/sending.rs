@@ -15,11 +15,11 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use testkit::{Answer, Sender, Signed};
+use testkit::{Response, Sender, Signed};
 use tokio::{sync::mpsc, task::JoinSet};
 
 /// Response timeout; a paused intake gives no response.
-const ANSWER_LIMIT: Duration = Duration::from_secs(13);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(13);
 /// Upper limit of the pause before a delivery is sent again; the pause is at least half of it.
 const RETRY_PAUSE: Duration = Duration::from_millis(300);
 /// Upper limit of a store's deliveries in its queue; the stream waits beyond that.
@@ -31,7 +31,7 @@ const REFUSAL_TRIES: u32 = 40;
 
 /// Sends deliveries; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Desk {
+pub(crate) struct DeliverySender {
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) bodies: Bodies,
@@ -48,7 +48,7 @@ pub(crate) struct Sending {
     senders: JoinSet<()>,
 }
 
-impl Desk {
+impl DeliverySender {
     /// Creates a desk that sends to these intakes.
     pub(crate) fn new(crowd: Arc<Crowd>, intakes: &[SocketAddr], bodies: Bodies, seed: u64) -> Self {
         let run = format!("{seed:x}").into();
@@ -58,7 +58,7 @@ impl Desk {
             ledger,
             bodies,
             intakes: intakes.into(),
-            sender: Sender::patient_for(ANSWER_LIMIT),
+            sender: Sender::patient_for(RESPONSE_TIMEOUT),
             run,
         }
     }
@@ -95,8 +95,8 @@ impl Desk {
                     left -= now;
                     let mut repeats = JoinSet::new();
                     for _ in 0..now {
-                        let desk = self.clone();
-                        repeats.spawn(async move { desk.until_kept(&planned, None).await });
+                        let sender = self.clone();
+                        repeats.spawn(async move { sender.until_kept(&planned, None).await });
                     }
                     repeats.join_all().await;
                 }
@@ -112,17 +112,17 @@ impl Desk {
         let merchant = self.merchant(planned);
         loop {
             let intake = intake.unwrap_or_else(|| self.some_intake());
-            let answer = self.send(&merchant.sign(intake, topic, &self.name(planned), body.clone())).await;
-            match &answer {
-                Some(answer) if is_success(answer) => {
-                    if answer.delivery() != Some(id.to_string()) {
-                        self.ledger.surprise(format!("{planned:?} was kept as {:?}", answer.delivery()));
+            let response = self.send(&merchant.sign(intake, topic, &self.name(planned), body.clone())).await;
+            match &response {
+                Some(response) if is_success(response) => {
+                    if response.delivery() != Some(id.to_string()) {
+                        self.ledger.surprise(format!("{planned:?} was kept as {:?}", response.delivery()));
                     }
                     self.ledger.keeps(id);
                     return id;
                 }
-                Some(answer) if !is_later(answer) => {
-                    self.ledger.surprise(format!("{planned:?} was refused with {}", answer.status));
+                Some(response) if !is_later(response) => {
+                    self.ledger.surprise(format!("{planned:?} was refused with {}", response.status));
                     return id;
                 }
                 _ => pause().await,
@@ -130,10 +130,10 @@ impl Desk {
         }
     }
 
-    async fn send(&self, signed: &Signed) -> Option<Answer> {
-        let answer = self.sender.send(signed).await;
-        self.ledger.answered(answer.as_ref().map_or(0, |answer| answer.status));
-        answer
+    async fn send(&self, signed: &Signed) -> Option<Response> {
+        let response = self.sender.send(signed).await;
+        self.ledger.count_response(response.as_ref().map_or(0, |response| response.status));
+        response
     }
 
     async fn report_unknown(&self, planned: &Planned) {
@@ -142,11 +142,13 @@ impl Desk {
             let name = self.name(planned);
             let signed = self.merchant(planned).sign(self.some_intake(), topic, &name, body.clone());
             match self.send(&signed).await {
-                Some(answer) if is_success(&answer) && answer.delivery().is_none() => {
+                Some(response) if is_success(&response) && response.delivery().is_none() => {
                     return self.ledger.unknown_topic();
                 }
-                Some(answer) if !is_later(&answer) => {
-                    return self.ledger.surprise(format!("{planned:?} was answered with {}", answer.status));
+                Some(response) if !is_later(&response) => {
+                    return self
+                        .ledger
+                        .surprise(format!("{planned:?} was answered with {}", response.status));
                 }
                 _ => pause().await,
             }
@@ -169,9 +171,9 @@ impl Desk {
         for _ in 0..REFUSAL_TRIES {
             let signed = self.forged(planned, refusal, topic, body.clone());
             match self.send(&signed).await {
-                Some(answer) if expected.contains(&answer.status) => return self.ledger.refuses(kind),
-                Some(answer) if !is_later(&answer) => {
-                    let status = answer.status;
+                Some(response) if expected.contains(&response.status) => return self.ledger.refuses(kind),
+                Some(response) if !is_later(&response) => {
+                    let status = response.status;
                     return self.ledger.surprise(format!("{planned:?} was answered with {status}"));
                 }
                 _ => pause().await,
@@ -208,10 +210,10 @@ impl Desk {
         let queues: Vec<mpsc::Sender<Planned>> = (0..self.crowd.streamed)
             .map(|_| {
                 let (queue, mut waiting) = mpsc::channel(WAITING_MAX);
-                let desk = self.clone();
+                let sender = self.clone();
                 senders.spawn(async move {
                     while let Some(planned) = waiting.recv().await {
-                        desk.deliver(planned).await;
+                        sender.deliver(planned).await;
                     }
                 });
                 queue
@@ -267,13 +269,13 @@ impl Sending {
     }
 }
 
-fn is_success(answer: &Answer) -> bool {
-    (200..300).contains(&answer.status)
+fn is_success(response: &Response) -> bool {
+    (200..300).contains(&response.status)
 }
 
 /// Returns true if the status asks the sender to try again later.
-fn is_later(answer: &Answer) -> bool {
-    matches!(answer.status, 408 | 429 | 500..=599)
+fn is_later(response: &Response) -> bool {
+    matches!(response.status, 408 | 429 | 500..=599)
 }
 
 async fn pause() {

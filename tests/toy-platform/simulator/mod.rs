@@ -72,7 +72,7 @@ impl Simulation for Acme {
 }
 
 impl Backend for Api {
-    fn answer(&mut self, _state: &mut State, _call: &Incoming, _now: Instant) -> Reply {
+    fn respond(&mut self, _state: &mut State, _call: &Incoming, _now: Instant) -> Reply {
         Reply::of(404, json!({"error": "there is no such call"}))
     }
 

@@ -134,7 +134,7 @@ fn levels_agree(world: &World, found: &mut Vec<String>) {
         {
             continue;
         }
-        if mirror.attention() == Some(Attention::Answer) && mirror.is_unproven_zero() {
+        if mirror.attention() == Some(Attention::Decision) && mirror.is_unproven_zero() {
             continue;
         }
         found.push(format!(
@@ -226,7 +226,7 @@ fn live<'a>(world: &'a World, key: &model::FieldKey) -> Option<(&'a Shop, &'a cr
 /// renders it: a rendered form that is taken for an edit destroys the typed value.
 fn edits_stand(world: &World, found: &mut Vec<String>) {
     let record = &world.pipeline.record;
-    let exact = |(of, _): &&(Edited, Field)| !world.oracle.blurred.contains(of);
+    let exact = |(of, _): &&(Edited, Field)| !world.oracle.inexact_edits.contains(of);
     for key in world.oracle.edits.keys().filter(exact) {
         let ((of, field), Some(edit)) = (key, world.oracle.edits.get(key)) else { continue };
         let text = match of {

@@ -50,7 +50,7 @@ pub(crate) struct Oracle {
     pub(crate) shelves: BTreeMap<(VariantId, LocationId), Shelf>,
     pub(crate) edits: BTreeMap<(Edited, Field), Edit>,
     /// Products and variants whose last edits are no longer exact.
-    pub(crate) blurred: BTreeSet<Edited>,
+    pub(crate) inexact_edits: BTreeSet<Edited>,
     /// Items of connections that ever had stock at a location.
     held: BTreeSet<LevelKey>,
     /// Webhooks in transit, by shop and number: their good, and true if they end a contact.
@@ -103,7 +103,7 @@ impl Oracle {
         let mirror = record.mirrors.levels.get(&key);
         let Some((mirror, variant)) = mirror.and_then(|mirror| Some((mirror, mirror.variant.clone()?)))
         else {
-            self.blur_good(shops, good, "it moved at a connection that isn't linked yet", record);
+            self.mark_good_inexact(shops, good, "it moved at a connection that isn't linked yet", record);
             return;
         };
         let shelf = self.shelves.entry((variant, key.location)).or_default();
@@ -120,15 +120,27 @@ impl Oracle {
     }
 
     /// Marks a good as inexact wherever it is sold.
-    pub(crate) fn blur_good(&mut self, shops: &[Shop], good: usize, why: &'static str, record: &Record) {
+    pub(crate) fn mark_good_inexact(
+        &mut self,
+        shops: &[Shop],
+        good: usize,
+        why: &'static str,
+        record: &Record,
+    ) {
         for shop in shops.iter().filter(|shop| good < shop.goods.len()) {
-            self.blur_levels(shop, good, why, record);
-            self.blur_edits(&shop.connection, &shop.goods[good], record);
+            self.mark_levels_inexact(shop, good, why, record);
+            self.mark_edits_inexact(&shop.connection, &shop.goods[good], record);
         }
     }
 
     /// Marks the shelves of a shop's good as inexact.
-    pub(crate) fn blur_levels(&mut self, shop: &Shop, good: usize, why: &'static str, record: &Record) {
+    pub(crate) fn mark_levels_inexact(
+        &mut self,
+        shop: &Shop,
+        good: usize,
+        why: &'static str,
+        record: &Record,
+    ) {
         let good = &shop.goods[good];
         let of = record.mirrors.levels.iter();
         let variants: Vec<_> = of
@@ -301,20 +313,20 @@ impl Oracle {
             Field::Title | Field::Description => Edited::Product(product),
         };
         if others_wait || !is_known {
-            self.blurred.insert(of.clone());
+            self.inexact_edits.insert(of.clone());
         }
         self.edits.insert((of, edit.0), Edit { clock, value: edit.1.to_owned() });
     }
 
     /// Marks the edits of a good as inexact: they may not be reported any more.
-    pub(crate) fn blur_edits(&mut self, connection: &ConnectionId, good: &Good, record: &Record) {
+    pub(crate) fn mark_edits_inexact(&mut self, connection: &ConnectionId, good: &Good, record: &Record) {
         let of = (connection.clone(), good.variant.clone());
         let Some(variant) = record.links.variants.get(&of) else { return };
-        self.blurred.insert(Edited::Variant(variant.clone()));
+        self.inexact_edits.insert(Edited::Variant(variant.clone()));
         let row = record.variants.get(variant);
-        self.blurred.extend(row.map(|row| Edited::Product(row.product.clone())));
+        self.inexact_edits.extend(row.map(|row| Edited::Product(row.product.clone())));
         let linked = record.links.products.get(&(connection.clone(), good.product.clone()));
-        self.blurred.extend(linked.cloned().map(Edited::Product));
+        self.inexact_edits.extend(linked.cloned().map(Edited::Product));
     }
 }
 

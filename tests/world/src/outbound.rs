@@ -118,7 +118,7 @@ impl Connection {
                 is_taken || is_writing(mirror)
             }
             Some(Attention::Read) => true,
-            Some(Attention::Answer) | None => false,
+            Some(Attention::Decision) | None => false,
         }
     }
 
@@ -213,7 +213,7 @@ fn begin(
     match mirror {
         Mirror::Level(of, mirror) => {
             if let Some(level) = target.level {
-                mirror.want(level, decimals, now, None);
+                mirror.set_desired(level, decimals, now, None);
             }
             let place = place_of(&of.location);
             begun(mirror.begin(key, now, LEASE, repeatable_for), |write| Asked::Level {
@@ -224,14 +224,14 @@ fn begin(
         }
         Mirror::Price(_, mirror) => {
             if let Some(price) = target.price {
-                mirror.want(price, now, None);
+                mirror.set_desired(price, now, None);
             }
             begun(mirror.begin(key, now, LEASE, repeatable_for), |write| Asked::Price(write.value))
         }
         Mirror::Text(_, mirror) => {
             if let Some(text) = target.text {
-                let text = text.over(mirror.held().map(|held| &held.value));
-                mirror.want(text, now, None);
+                let text = text.over(mirror.platform_value().map(|held| &held.value));
+                mirror.set_desired(text, now, None);
             }
             begun(mirror.begin(key, now, LEASE, repeatable_for), |write| Asked::Text(write.value.clone()))
         }

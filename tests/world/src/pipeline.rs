@@ -44,7 +44,7 @@ pub(crate) enum Reported {
 #[derive(Debug, Clone)]
 pub(crate) struct Delivered {
     pub(crate) connection: ConnectionId,
-    pub(crate) distinct: String,
+    pub(crate) dedupe_key: String,
     pub(crate) reported: Reported,
     pub(crate) received_at: Timestamp,
     pub(crate) source: Source,
@@ -315,7 +315,7 @@ fn lead(event: &mut Event, by: Duration) {
 
 /// Returns the event as normalize makes it.
 fn event(origin: &Origin, delivered: &Delivered, mapped: &Mapped, position: Position) -> Event {
-    let delivery = DeliveryId::derive(&origin.connection, "world", delivered.distinct.as_bytes());
+    let delivery = DeliveryId::derive(&origin.connection, "world", delivered.dedupe_key.as_bytes());
     let mut identity: Vec<&[u8]> = mapped.identity.iter().map(String::as_bytes).collect();
     if delivered.source.is_ours() {
         identity.push(delivery.as_bytes());

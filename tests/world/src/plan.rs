@@ -16,7 +16,7 @@ const WEEK_SECONDS: i64 = 4 * 86_400;
 
 /// Fault of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum WebhookFault {
     /// It arrives this many seconds late.
     Late(u32),
     /// It never arrives.
@@ -80,11 +80,11 @@ pub(crate) enum Act {
     /// The rule for first contacts is set.
     Rule { shop: usize, rule: BaselineRule },
     /// A person decides all open first contacts of a connection.
-    Answer { shop: usize, side: Side },
+    Decide { shop: usize, side: Side },
     /// The platform accepts or refuses the token.
     Token { shop: usize, is_taken: bool },
     /// A fault for the shop's next webhook.
-    Hook { shop: usize, fate: Fate },
+    Hook { shop: usize, fault: WebhookFault },
     /// A fault for the shop's next call.
     Call { shop: usize, fault: Fault },
     /// The pipeline stops for this many seconds; then the waiting deliveries are cut into batches of this size.
@@ -305,13 +305,13 @@ impl Draw {
             }
             12 => one(Act::Token { shop, is_taken: is_on }),
             13 => {
-                let fate = match self.rng.random_range(0..8) {
-                    0..=2 => Fate::Late(seconds),
-                    3 => Fate::Lost,
-                    4 => Fate::Doubled(seconds),
-                    5 => Fate::Leads(Duration::from_mins(10)),
-                    6 => Fate::Refused,
-                    _ => Fate::Leads(Duration::from_hours(73 * 365 * 24)),
+                let fault = match self.rng.random_range(0..8) {
+                    0..=2 => WebhookFault::Late(seconds),
+                    3 => WebhookFault::Lost,
+                    4 => WebhookFault::Doubled(seconds),
+                    5 => WebhookFault::Leads(Duration::from_mins(10)),
+                    6 => WebhookFault::Refused,
+                    _ => WebhookFault::Leads(Duration::from_hours(73 * 365 * 24)),
                 };
                 let by = if is_on { -self.amount(3, kind) } else { self.amount(9, kind) };
                 let acts = [
@@ -320,7 +320,7 @@ impl Draw {
                     Act::Price { shop, good, cents: self.rng.random_range(100..2_000) },
                 ];
                 let act = acts[[0, 0, 0, 1, 2][self.rng.random_range(0..5)]].clone();
-                vec![Act::Hook { shop, fate }, act]
+                vec![Act::Hook { shop, fault }, act]
             }
             14 => {
                 let faults =
@@ -331,7 +331,7 @@ impl Draw {
             16 => one(Act::Kill),
             17 => one(Act::Again { count: self.rng.random_range(1..12) }),
             18 => one(Act::Rule { shop, rule: BaselineRule::ALL[self.rng.random_range(0..3)] }),
-            19 => one(Act::Answer { shop, side: if is_on { Side::Store } else { Side::Platform } }),
+            19 => one(Act::Decide { shop, side: if is_on { Side::Store } else { Side::Platform } }),
             20 => one(Act::Full { shop }),
             21 => one(Act::TestSale { shop, good, place }),
             22 => one(Act::TakeBack { shop, is_cancelled: is_on, is_restocked: seconds % 2 == 0 }),

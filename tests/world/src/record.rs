@@ -110,10 +110,10 @@ impl Record {
         }
         for (key, mirror) in &self.mirrors.levels {
             let at = mirror.variant.clone().map(|variant| (variant, key.location.clone()));
-            let is_answered = mirror.attention() == Some(Attention::Answer);
+            let is_waiting = mirror.attention() == Some(Attention::Decision);
             if keys.items.contains(&(key.connection.clone(), key.item.clone()))
                 || at.is_some_and(|at| keys.contacts.contains(&at))
-                || is_answered && keys.waiting.contains(&key.connection)
+                || is_waiting && keys.waiting.contains(&key.connection)
             {
                 facts.mirrors.levels.insert(key.clone(), mirror.clone());
             }
@@ -226,13 +226,13 @@ impl Record {
             }
         }
         for (variant, location) in levels {
-            self.want_level(&variant, &location, now);
+            self.set_desired_level(&variant, &location, now);
         }
         for variant in prices {
-            self.want_price(&variant, now);
+            self.set_desired_price(&variant, now);
         }
         for product in texts {
-            self.want_text(&product, now);
+            self.set_desired_text(&product, now);
         }
     }
 
@@ -241,7 +241,7 @@ impl Record {
         Some(platforms::find(name.as_str())?.write_limits(kind)?.quantity_decimals)
     }
 
-    fn want_level(&mut self, variant: &VariantId, location: &LocationId, now: Timestamp) {
+    fn set_desired_level(&mut self, variant: &VariantId, location: &LocationId, now: Timestamp) {
         let Some(level) = self.levels.get(&(variant.clone(), location.clone())).copied() else { return };
         let items: Vec<_> = self
             .links
@@ -259,12 +259,12 @@ impl Record {
                 .entry(key)
                 .or_insert_with(|| model::LevelMirror::of(Some(variant.clone())));
             if mirror.variant.as_ref() == Some(variant) {
-                mirror.want(level, decimals, now, None);
+                mirror.set_desired(level, decimals, now, None);
             }
         }
     }
 
-    fn want_price(&mut self, variant: &VariantId, now: Timestamp) {
+    fn set_desired_price(&mut self, variant: &VariantId, now: Timestamp) {
         let Some(price) =
             self.variants.get(variant).and_then(|row| row.price.as_ref()).map(|price| price.value)
         else {
@@ -284,12 +284,12 @@ impl Record {
             let key = model::FieldKey { connection, external };
             let mirror = self.mirrors.prices.entry(key).or_insert_with(|| FieldMirror::of(variant.clone()));
             if mirror.internal.as_ref() == Some(variant) {
-                mirror.want(price, now, None);
+                mirror.set_desired(price, now, None);
             }
         }
     }
 
-    fn want_text(&mut self, product: &model::ProductId, now: Timestamp) {
+    fn set_desired_text(&mut self, product: &model::ProductId, now: Timestamp) {
         let Some(text) = self.text(product) else { return };
         let links: Vec<_> = self
             .links
@@ -305,8 +305,8 @@ impl Record {
             let key = model::FieldKey { connection, external };
             let mirror = self.mirrors.texts.entry(key).or_insert_with(|| FieldMirror::of(product.clone()));
             if mirror.internal.as_ref() == Some(product) {
-                let text = text.clone().over(mirror.held().map(|held| &held.value));
-                mirror.want(text, now, None);
+                let text = text.clone().over(mirror.platform_value().map(|held| &held.value));
+                mirror.set_desired(text, now, None);
             }
         }
     }

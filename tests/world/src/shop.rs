@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-/// Maximum age of a change at a platform that judges times.
+/// Maximum age of a change at a platform that validates times.
 const AGE_MAX: Duration = Duration::from_hours(24);
 const SECOND: i64 = 1_000_000;
 
@@ -316,7 +316,7 @@ impl Shop {
     }
 
     /// The level of a good at a location, as the platform reports it; `None` where it reports nothing.
-    fn level(&self, good: &Good, place: usize, distinct: &str) -> Option<Mapped> {
+    fn level(&self, good: &Good, place: usize, dedupe_key: &str) -> Option<Mapped> {
         let known = good.stock.get(&place).filter(|_| good.is_tracked);
         let available = match (self.kind, known) {
             (_, Some(count)) => Some(Quantity::recorded(*count).ok()?),
@@ -333,7 +333,7 @@ impl Shop {
             format!("{available:?}"),
         ];
         if self.kind != Kind::Square {
-            identity.push(distinct.to_owned());
+            identity.push(dedupe_key.to_owned());
         }
         Some(Mapped {
             action: Action::Updated,
@@ -365,7 +365,7 @@ impl Shop {
     }
 
     /// The product as the platform reports it.
-    fn product(&self, good: &Good, distinct: &str) -> Mapped {
+    fn product(&self, good: &Good, dedupe_key: &str) -> Mapped {
         let at = self.version(good.updated_at);
         let patch = |text: &str| if text.is_empty() { Patch::Clear } else { Patch::Set(text.to_owned()) };
         let variant = Variant {
@@ -390,7 +390,7 @@ impl Shop {
         };
         let mut identity = vec!["product".to_owned(), good.product.to_string(), at.to_string()];
         match self.kind {
-            Kind::Shopify => identity.push(distinct.to_owned()),
+            Kind::Shopify => identity.push(dedupe_key.to_owned()),
             Kind::Square => {}
             Kind::Treez => identity.push(format!("{product:?}")),
         }
@@ -408,14 +408,14 @@ impl Shop {
     }
 
     /// All reports of a good in its present state.
-    pub(crate) fn report(&self, good: usize, distinct: &str) -> Vec<Mapped> {
+    pub(crate) fn report(&self, good: usize, dedupe_key: &str) -> Vec<Mapped> {
         let good = &self.goods[good];
         if good.is_deleted {
             return self.deleted_everywhere(good);
         }
-        let levels = good.level_at.keys().filter_map(|place| self.level(good, *place, distinct));
-        let list = lists::complete(self.kind, good, distinct);
-        [self.product(good, distinct)].into_iter().chain(levels).chain(list).collect()
+        let levels = good.level_at.keys().filter_map(|place| self.level(good, *place, dedupe_key));
+        let list = lists::complete(self.kind, good, dedupe_key);
+        [self.product(good, dedupe_key)].into_iter().chain(levels).chain(list).collect()
     }
 
     /// A deletion; where lists of locations are reported, an empty list comes first.
@@ -430,32 +430,32 @@ impl Shop {
     }
 
     /// The result of fetching a thin notice of a good: the catalog's object.
-    pub(crate) fn fetched(&self, good: usize, distinct: &str) -> Vec<Mapped> {
+    pub(crate) fn fetched(&self, good: usize, dedupe_key: &str) -> Vec<Mapped> {
         let good = &self.goods[good];
-        vec![if good.is_deleted { self.deleted(good) } else { self.product(good, distinct) }]
+        vec![if good.is_deleted { self.deleted(good) } else { self.product(good, dedupe_key) }]
     }
 
     fn of_product(&mut self, index: usize, by_people: bool) -> Webhook {
-        let distinct = format!("w{}", self.numbers + 1);
+        let dedupe_key = format!("w{}", self.numbers + 1);
         let content = match self.kind {
-            Kind::Shopify => Content::Full(self.fetched(index, &distinct)),
-            Kind::Square if self.goods[index].is_deleted => Content::Full(self.fetched(index, &distinct)),
+            Kind::Shopify => Content::Full(self.fetched(index, &dedupe_key)),
+            Kind::Square if self.goods[index].is_deleted => Content::Full(self.fetched(index, &dedupe_key)),
             Kind::Square => Content::Thin,
-            Kind::Treez => Content::Full(self.report(index, &distinct)),
+            Kind::Treez => Content::Full(self.report(index, &dedupe_key)),
         };
         self.webhook(Some(index), content, by_people)
     }
 
     fn of_level(&mut self, index: usize, place: usize, by_people: bool) -> Option<Webhook> {
-        let distinct = format!("w{}", self.numbers + 1);
+        let dedupe_key = format!("w{}", self.numbers + 1);
         let good = &self.goods[index];
         let mapped = match self.kind {
-            Kind::Treez if lists::is_partial(self.numbers) => [self.product(good, &distinct)]
+            Kind::Treez if lists::is_partial(self.numbers) => [self.product(good, &dedupe_key)]
                 .into_iter()
-                .chain(self.level(good, place, &distinct))
+                .chain(self.level(good, place, &dedupe_key))
                 .collect(),
-            Kind::Treez => self.report(index, &distinct),
-            _ => vec![self.level(good, place, &distinct)?],
+            Kind::Treez => self.report(index, &dedupe_key),
+            _ => vec![self.level(good, place, &dedupe_key)?],
         };
         Some(self.webhook(Some(index), Content::Full(mapped), by_people))
     }

@@ -15,7 +15,7 @@ impl Story {
         Self { is_kept, lines: Vec::new() }
     }
 
-    pub(crate) fn tell(&mut self, at: Timestamp, line: &str) {
+    pub(crate) fn log(&mut self, at: Timestamp, line: &str) {
         if self.is_kept {
             self.lines.push(format!("{at} {line}"));
         }

@@ -7,7 +7,7 @@ use crate::{
     oracle::Oracle,
     outbound::{self, Connection},
     pipeline::{Delivered, Intake, Pipeline, Reported},
-    plan::{self, Fate, Fault, Plan, Step},
+    plan::{self, Fault, Plan, Step, WebhookFault},
     shop::{Content, Kind, NewGood, Outcome, Read, Shop, Webhook},
     story::Story,
 };
@@ -35,14 +35,14 @@ const QUIET_AFTER: Duration = Duration::from_mins(20);
 const QUIET_LASTS: Duration = Duration::from_hours(60);
 /// Last part of the quiet, in which no calls may be made.
 const REST_LASTS: Duration = Duration::from_hours(20);
-/// Maximum number of happenings in a world; beyond it, a loop doesn't end.
-const HAPPENINGS_MAX: u64 = 6_000;
+/// Maximum number of events in a world; beyond it, a loop doesn't end.
+const EVENTS_MAX: u64 = 6_000;
 /// E-mail address that must be erased.
 pub(crate) const CANARY: &str = "canary@example.com";
 
 /// A future happening.
 #[derive(Debug, Clone)]
-enum Coming {
+enum Scheduled {
     Act(usize),
     Arrives {
         shop: usize,
@@ -59,7 +59,7 @@ enum Coming {
         outcome: Outcome,
         epoch: u32,
     },
-    Goes,
+    Resume,
     Quiet,
 }
 
@@ -68,8 +68,8 @@ enum Coming {
 pub struct Run {
     /// The violations; empty if there are none.
     pub violations: Vec<String>,
-    /// Number of happenings.
-    pub happenings: u64,
+    /// Number of events.
+    pub events: u64,
     /// The story of the run, in plain words.
     pub story: Vec<String>,
     /// Number of shelves that were exact at the end, and of all shelves.
@@ -91,33 +91,33 @@ pub(crate) struct World {
     pub(crate) erased: BTreeSet<ExternalId>,
     pub(crate) last_call: Timestamp,
     pub(crate) connected_at: BTreeMap<ConnectionId, Timestamp>,
-    coming: BinaryHeap<Reverse<(Timestamp, u64)>>,
-    things: BTreeMap<u64, Coming>,
+    queue: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    scheduled: BTreeMap<u64, Scheduled>,
     inbox: Vec<Delivered>,
-    taken_in: VecDeque<Delivered>,
+    accepted: VecDeque<Delivered>,
     still_until: Timestamp,
     cut: usize,
-    fates: Vec<VecDeque<Fate>>,
+    webhook_faults: Vec<VecDeque<WebhookFault>>,
     faults: Vec<VecDeque<Fault>>,
     number: u64,
     keys: u64,
     epoch: u32,
     is_quiet: bool,
-    /// Number of happenings that only parked a notice again.
-    excused: u64,
+    /// Number of events that only parked a notice again.
+    reparked: u64,
 }
 
 /// Runs a plan.
 pub fn run(plan: &Plan, with_story: bool) -> Run {
     let mut world = World::new(plan.clone(), with_story);
-    let happenings = world.live();
+    let events = world.live();
     check::at_rest(&mut world);
     let exact = world.oracle.shelves.values().filter(|shelf| shelf.inexact.is_none()).count();
-    let edits = world.oracle.edits.keys().filter(|(of, _)| !world.oracle.blurred.contains(of)).count();
+    let edits = world.oracle.edits.keys().filter(|(of, _)| !world.oracle.inexact_edits.contains(of)).count();
     Run {
         edits: (edits, world.oracle.edits.len()),
         violations: std::mem::take(&mut world.oracle.violations),
-        happenings,
+        events,
         story: world.story.lines,
         exact: (exact, world.oracle.shelves.len()),
     }
@@ -166,28 +166,28 @@ impl World {
             erased: BTreeSet::new(),
             last_call: plan::BEGIN,
             connected_at: BTreeMap::new(),
-            coming: BinaryHeap::new(),
-            things: BTreeMap::new(),
+            queue: BinaryHeap::new(),
+            scheduled: BTreeMap::new(),
             inbox: Vec::new(),
-            taken_in: VecDeque::new(),
+            accepted: VecDeque::new(),
             still_until: plan::BEGIN,
             cut: usize::MAX,
-            fates: vec![VecDeque::new(); count],
+            webhook_faults: vec![VecDeque::new(); count],
             faults: vec![VecDeque::new(); count],
             number: 0,
             keys: 0,
             epoch: 0,
             is_quiet: false,
-            excused: 0,
+            reparked: 0,
             shops,
             plan,
         }
     }
 
-    fn comes(&mut self, at: Timestamp, thing: Coming) {
+    fn schedule(&mut self, at: Timestamp, event: Scheduled) {
         self.number += 1;
-        self.coming.push(Reverse((at, self.number)));
-        self.things.insert(self.number, thing);
+        self.queue.push(Reverse((at, self.number)));
+        self.scheduled.insert(self.number, event);
     }
 
     fn live(&mut self) -> u64 {
@@ -197,55 +197,55 @@ impl World {
             }
         }
         for (index, at) in self.plan.steps.iter().map(|step| step.at).enumerate().collect::<Vec<_>>() {
-            self.comes(at, Coming::Act(index));
+            self.schedule(at, Scheduled::Act(index));
         }
         let last = self.plan.steps.last().map_or(plan::BEGIN, |step| step.at);
         let quiet = last.after(QUIET_AFTER);
-        self.comes(quiet, Coming::Quiet);
+        self.schedule(quiet, Scheduled::Quiet);
         let end = quiet.after(QUIET_LASTS);
-        let mut happenings = 0;
+        let mut events = 0;
         loop {
-            let thing = self.coming.peek().map(|Reverse((at, _))| *at);
+            let event = self.queue.peek().map(|Reverse((at, _))| *at);
             let due = outbound::next_due(&self.connections, &self.pipeline.record);
-            let Some(next) = thing.into_iter().chain(due).min().filter(|next| *next <= end) else { break };
+            let Some(next) = event.into_iter().chain(due).min().filter(|next| *next <= end) else { break };
             self.now = self.now.max(next);
-            happenings += 1;
-            if happenings > HAPPENINGS_MAX + self.excused {
+            events += 1;
+            if events > EVENTS_MAX + self.reparked {
                 self.oracle.violations.push("it never comes to rest".to_owned());
                 break;
             }
-            if thing.is_some_and(|at| at <= self.now)
-                && let Some(Reverse((_, number))) = self.coming.pop()
-                && let Some(thing) = self.things.remove(&number)
+            if event.is_some_and(|at| at <= self.now)
+                && let Some(Reverse((_, number))) = self.queue.pop()
+                && let Some(event) = self.scheduled.remove(&number)
             {
-                self.happens(thing);
+                self.process(event);
             }
             self.calls();
         }
         if self.last_call > Timestamp::from_micros(end.as_micros() - micros(REST_LASTS)) {
             self.oracle.violations.push("platforms are still called when all is at rest".to_owned());
         }
-        happenings
+        events
     }
 
-    fn happens(&mut self, thing: Coming) {
-        match thing {
-            Coming::Act(index) => {
+    fn process(&mut self, event: Scheduled) {
+        match event {
+            Scheduled::Act(index) => {
                 let Step { act, .. } = self.plan.steps[index].clone();
                 self.act(act);
             }
-            Coming::Arrives { shop, webhook } => self.arrives(shop, *webhook),
-            Coming::Fetched { delivered } => {
+            Scheduled::Arrives { shop, webhook } => self.arrives(shop, *webhook),
+            Scheduled::Fetched { delivered } => {
                 self.inbox.push(Delivered { received_at: self.now, ..*delivered });
-                self.go();
+                self.run_pipeline();
             }
-            Coming::Ends { connection, key, sent_key, attempt, outcome, epoch } => {
+            Scheduled::Ends { connection, key, sent_key, attempt, outcome, epoch } => {
                 if epoch == self.epoch {
                     self.ends(&connection, &key, &sent_key, attempt, outcome);
                 }
             }
-            Coming::Goes => self.go(),
-            Coming::Quiet => self.quiet(),
+            Scheduled::Resume => self.run_pipeline(),
+            Scheduled::Quiet => self.quiet(),
         }
     }
 
@@ -278,7 +278,7 @@ impl World {
         let intake = self.shops[shop].json.as_ref().map_or(lean, |json| json.intake(currency));
         self.pipeline.connect(origin, intake);
         self.connections.insert(id.clone(), Connection::new(id, kind.as_str()));
-        self.story.tell(self.now, &format!("{} is connected", self.name(shop)));
+        self.story.log(self.now, &format!("{} is connected", self.name(shop)));
         for good in 0..self.shops[shop].goods.len() {
             self.oracle.holds(&self.shops[shop], good);
         }
@@ -302,20 +302,20 @@ impl World {
             return;
         }
         self.number += 1;
-        let distinct = format!("full-{}", self.number);
+        let dedupe_key = format!("full-{}", self.number);
         let deletions = Reported::Words(self.shops[shop].deletions());
-        self.comes_in(shop, format!("{distinct}-deletions"), deletions, Source::Fetch);
+        self.accept(shop, format!("{dedupe_key}-deletions"), deletions, Source::Fetch);
         for good in 0..self.shops[shop].goods.len() {
-            let reported = Reported::Words(self.shops[shop].report(good, &distinct));
-            self.comes_in(shop, format!("{distinct}-{good}"), reported, Source::Fetch);
+            let reported = Reported::Words(self.shops[shop].report(good, &dedupe_key));
+            self.accept(shop, format!("{dedupe_key}-{good}"), reported, Source::Fetch);
         }
-        self.go();
+        self.run_pipeline();
     }
 
-    fn comes_in(&mut self, shop: usize, distinct: String, reported: Reported, source: Source) {
+    fn accept(&mut self, shop: usize, dedupe_key: String, reported: Reported, source: Source) {
         self.inbox.push(Delivered {
             connection: self.shops[shop].connection.clone(),
-            distinct,
+            dedupe_key,
             reported,
             received_at: self.now,
             source,
@@ -331,48 +331,48 @@ impl World {
                 continue;
             }
             // Webhooks of orders have no faults.
-            let fate = if webhook.good.is_some() { self.fates[shop].pop_front() } else { None };
+            let fault = if webhook.good.is_some() { self.webhook_faults[shop].pop_front() } else { None };
             let mut at = self.now.after(WEBHOOK_AFTER);
-            let is_lost = fate == Some(Fate::Lost) && may_be_lost;
+            let is_lost = fault == Some(WebhookFault::Lost) && may_be_lost;
             self.oracle.sent(shop, &webhook, is_lost);
-            if let Some(fate) = fate {
-                self.story.tell(self.now, &format!("… the next webhook of {}: {fate:?}", self.name(shop)));
+            if let Some(fault) = fault {
+                self.story.log(self.now, &format!("… the next webhook of {}: {fault:?}", self.name(shop)));
             }
-            match fate {
-                Some(Fate::Lost) if may_be_lost => {
+            match fault {
+                Some(WebhookFault::Lost) if may_be_lost => {
                     if let Some(good) = webhook.good.filter(|_| webhook.by_people) {
                         let good = self.shops[shop].goods[good].clone();
                         let connection = self.shops[shop].connection.clone();
-                        self.oracle.blur_edits(&connection, &good, &self.pipeline.record);
+                        self.oracle.mark_edits_inexact(&connection, &good, &self.pipeline.record);
                     }
                     continue;
                 }
-                Some(Fate::Late(seconds)) if may_be_lost => {
+                Some(WebhookFault::Late(seconds)) if may_be_lost => {
                     if let (Kind::Treez, Some(good)) = (self.shops[shop].kind, webhook.good) {
                         let why = "a level without a version came late";
-                        self.oracle.blur_levels(&self.shops[shop], good, why, &self.pipeline.record);
+                        self.oracle.mark_levels_inexact(&self.shops[shop], good, why, &self.pipeline.record);
                     }
                     at = at.after(Duration::from_secs(u64::from(seconds)));
                 }
-                Some(Fate::Doubled(seconds)) => {
+                Some(WebhookFault::Doubled(seconds)) => {
                     let again = at.after(Duration::from_secs(u64::from(seconds)));
-                    self.comes(again, Coming::Arrives { shop, webhook: Box::new(webhook.clone()) });
+                    self.schedule(again, Scheduled::Arrives { shop, webhook: Box::new(webhook.clone()) });
                 }
-                Some(Fate::Leads(by)) => {
+                Some(WebhookFault::Leads(by)) => {
                     webhook.leads_by = by;
-                    self.blur_all_edits(shop);
+                    self.mark_all_edits_inexact(shop);
                 }
-                Some(Fate::Refused) if may_be_lost => {
+                Some(WebhookFault::Refused) if may_be_lost => {
                     webhook.is_refused = true;
-                    self.blur_all_edits(shop);
+                    self.mark_all_edits_inexact(shop);
                     if let (Kind::Treez, Some(good)) = (self.shops[shop].kind, webhook.good) {
                         let why = "a level without a version was refused";
-                        self.oracle.blur_levels(&self.shops[shop], good, why, &self.pipeline.record);
+                        self.oracle.mark_levels_inexact(&self.shops[shop], good, why, &self.pipeline.record);
                     }
                 }
                 _ => {}
             }
-            self.comes(at, Coming::Arrives { shop, webhook: Box::new(webhook) });
+            self.schedule(at, Scheduled::Arrives { shop, webhook: Box::new(webhook) });
         }
     }
 
@@ -383,21 +383,24 @@ impl World {
         let is_thin = matches!(webhook.content, Content::Thin | Content::Raw(_, true));
         if is_thin && !is_active {
             // A notice that can't be fetched now is parked until the pause ends.
-            self.excused += 1;
-            self.comes(self.now.after(PARKED_FOR), Coming::Arrives { shop, webhook: Box::new(webhook) });
+            self.reparked += 1;
+            self.schedule(
+                self.now.after(PARKED_FOR),
+                Scheduled::Arrives { shop, webhook: Box::new(webhook) },
+            );
             return;
         }
         self.oracle.arrived(shop, webhook.number);
-        let distinct = format!("{}-w{}", self.name(shop), webhook.number);
+        let dedupe_key = format!("{}-w{}", self.name(shop), webhook.number);
         let (reported, source) = match (&webhook.content, webhook.good) {
             (Content::Full(mapped), _) => (vec![Reported::Words(mapped.clone())], Source::Webhook),
             (Content::Thin, Some(good)) => {
-                (vec![Reported::Words(self.shops[shop].fetched(good, &distinct))], Source::Fetch)
+                (vec![Reported::Words(self.shops[shop].fetched(good, &dedupe_key))], Source::Fetch)
             }
             (Content::Thin, None) => return,
             (Content::Raw(raw, false), _) => (vec![Reported::Webhook(raw.clone())], Source::Webhook),
             (Content::Raw(raw, true), _) => {
-                self.comes_in(shop, distinct.clone(), Reported::Webhook(raw.clone()), Source::Webhook);
+                self.accept(shop, dedupe_key.clone(), Reported::Webhook(raw.clone()), Source::Webhook);
                 match self.shops[shop].notified(raw, self.now) {
                     Read::Reported(reported) => (reported, Source::Fetch),
                     // An order or object that was deleted meanwhile.
@@ -406,17 +409,17 @@ impl World {
             }
         };
         for reported in reported {
-            self.comes_in(shop, distinct.clone(), reported, source);
+            self.accept(shop, dedupe_key.clone(), reported, source);
             if let Some(delivered) = self.inbox.last_mut() {
                 delivered.leads_by = webhook.leads_by;
                 delivered.is_refused = webhook.is_refused && !self.is_quiet;
             }
         }
-        self.go();
+        self.run_pipeline();
     }
 
     /// Passes the waiting deliveries to the pipeline, unless it is stopped.
-    fn go(&mut self) {
+    fn run_pipeline(&mut self) {
         if self.now < self.still_until || self.inbox.is_empty() {
             return;
         }
@@ -424,10 +427,10 @@ impl World {
         for batch in waiting.chunks(self.cut.clamp(1, 256)) {
             let done = self.pipeline.take(batch, self.now);
             self.is_done(done);
-            self.taken_in.extend(batch.iter().cloned());
+            self.accepted.extend(batch.iter().cloned());
         }
-        while self.taken_in.len() > 40 {
-            self.taken_in.pop_front();
+        while self.accepted.len() > 40 {
+            self.accepted.pop_front();
         }
         self.cut = usize::MAX;
     }
@@ -446,7 +449,7 @@ impl World {
                 movement.reason.as_str(),
                 movement.connection
             );
-            self.story.tell(self.now, &line);
+            self.story.log(self.now, &line);
         }
     }
 
@@ -493,7 +496,7 @@ impl World {
                 }
             }
         };
-        self.story.tell(
+        self.story.log(
             self.now,
             &format!("{} is written {:?} (attempt {}): {outcome:?}", self.name(shop), due.asked, due.attempt),
         );
@@ -507,9 +510,9 @@ impl World {
         }
         let (key, sent_key) = (due.key.clone(), due.sent_key.clone());
         let (attempt, epoch) = (due.attempt, self.epoch);
-        self.comes(
+        self.schedule(
             self.now.after(takes),
-            Coming::Ends { connection: id, key, sent_key, attempt, outcome, epoch },
+            Scheduled::Ends { connection: id, key, sent_key, attempt, outcome, epoch },
         );
     }
 
@@ -528,10 +531,10 @@ impl World {
         let key = &asked_by.mirror;
         self.last_call = self.now;
         self.number += 1;
-        let distinct = format!("read-{}", self.number);
+        let dedupe_key = format!("read-{}", self.number);
         let fault = self.faults[shop].pop_front();
-        let found = self.shops[shop].read(key, product, &distinct, self.now);
-        self.story.tell(self.now, &format!("{} is read: {}", self.name(shop), key.subject()));
+        let found = self.shops[shop].read(key, product, &dedupe_key, self.now);
+        self.story.log(self.now, &format!("{} is read: {}", self.name(shop), key.subject()));
         let id = self.shops[shop].connection.clone();
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let reported = match found {
@@ -550,7 +553,7 @@ impl World {
         for reported in reported {
             let delivered = Delivered {
                 connection: id.clone(),
-                distinct: distinct.clone(),
+                dedupe_key: dedupe_key.clone(),
                 reported,
                 received_at: self.now,
                 source: Source::ReadBack,
@@ -558,18 +561,18 @@ impl World {
                 leads_by: Duration::ZERO,
                 is_refused: false,
             };
-            self.comes(self.now.after(CALL_TAKES), Coming::Fetched { delivered: Box::new(delivered) });
+            self.schedule(self.now.after(CALL_TAKES), Scheduled::Fetched { delivered: Box::new(delivered) });
         }
     }
 
     /// Ends all faults: nothing is lost or refused from now on, and everything is reported once more.
     fn quiet(&mut self) {
         self.is_quiet = true;
-        self.story.tell(self.now, "all is well from now on");
-        self.fates.iter_mut().for_each(VecDeque::clear);
+        self.story.log(self.now, "all is well from now on");
+        self.webhook_faults.iter_mut().for_each(VecDeque::clear);
         self.faults.iter_mut().for_each(VecDeque::clear);
         self.still_until = self.now;
-        self.go();
+        self.run_pipeline();
         let again = self.pipeline.take_again(self.now);
         self.is_done(again);
         for shop in 0..self.shops.len() {

@@ -2,7 +2,7 @@
 
 use super::*;
 use async_nats::{Client, HeaderMap};
-use bus::{Answered, DeadReader, InboxPrefix, Judge, Message, ReplyRule};
+use bus::{DeadReader, InboxPrefix, Message, MessageValidator, Replied, ReplyRule};
 
 /// Accepts every payload but `not ours`.
 struct Picky;
@@ -13,7 +13,7 @@ impl Picky {
     }
 }
 
-impl Judge for Picky {
+impl MessageValidator for Picky {
     fn batch(&self, _: Feed, _: Partition, _: PartitionCount, message: &Message) -> Result<(), String> {
         Self::takes(&message.payload)
     }
@@ -90,8 +90,8 @@ async fn the_tail_and_every_place_are_found_among_many_foreign_messages() {
     assert_eq!(waiting(10).await, Some(position(20)));
     assert_eq!(waiting(25).await, Some(position(30)));
     assert_eq!(waiting(30).await, None);
-    assert!(bus.goes_on_at(Feed::Enriched, HERE, position(15)).await.unwrap());
-    assert!(!bus.goes_on_at(Feed::Enriched, HERE, position(30)).await.unwrap());
+    assert!(bus.continues_at(Feed::Enriched, HERE, position(15)).await.unwrap());
+    assert!(!bus.continues_at(Feed::Enriched, HERE, position(30)).await.unwrap());
     let start = bus.seek(Feed::Enriched, HERE, position(30)).await.unwrap();
     assert_eq!(start, Start::After(tail.sequence));
     let since = bus.first_since(Feed::Enriched, HERE, tail.published_at).await.unwrap();
@@ -102,14 +102,14 @@ async fn the_tail_and_every_place_are_found_among_many_foreign_messages() {
 #[tokio::test]
 async fn a_batch_that_claims_more_than_raw_has_taken_is_no_progress() {
     let broker = Broker::start().await;
-    let bus = broker.declared().await.judged_by(Picky);
+    let bus = broker.declared().await.validated_by(Picky);
     bus.append_raw(HERE, Bytes::new(), "a", 1).await.unwrap();
     let mut appender = bus.appender(Feed::Normalized, HERE, None);
     appender.append(Bytes::new(), position(1), 1, 0).await.unwrap();
     // Appended as by an owner: only the position that it covers and the payload are wrong.
-    let unjudged = broker.connect().await;
-    let tail = unjudged.tail(Feed::Normalized, HERE).await.unwrap();
-    let mut hostile = unjudged.appender(Feed::Normalized, HERE, tail.as_ref());
+    let unvalidated = broker.connect().await;
+    let tail = unvalidated.tail(Feed::Normalized, HERE).await.unwrap();
+    let mut hostile = unvalidated.appender(Feed::Normalized, HERE, tail.as_ref());
     hostile.append(Bytes::new(), position(1 << 40), 1, 0).await.unwrap();
     hostile.append(Bytes::from_static(b"not ours"), position(1 << 41), 1, 0).await.unwrap();
 
@@ -134,13 +134,13 @@ async fn a_batch_that_claims_more_than_raw_has_taken_is_no_progress() {
 #[tokio::test]
 async fn a_batch_that_holds_what_is_not_ours_is_no_tail_whatever_its_headers_say() {
     let broker = Broker::start().await;
-    let bus = broker.declared().await.judged_by(Picky);
+    let bus = broker.declared().await.validated_by(Picky);
     bus.append_raw(HERE, Bytes::new(), "a", 1).await.unwrap();
     let mut appender = bus.appender(Feed::Normalized, HERE, None);
     appender.append(Bytes::new(), position(1), 1, 0).await.unwrap();
-    let unjudged = broker.connect().await;
-    let tail = unjudged.tail(Feed::Normalized, HERE).await.unwrap();
-    let mut hostile = unjudged.appender(Feed::Normalized, HERE, tail.as_ref());
+    let unvalidated = broker.connect().await;
+    let tail = unvalidated.tail(Feed::Normalized, HERE).await.unwrap();
+    let mut hostile = unvalidated.appender(Feed::Normalized, HERE, tail.as_ref());
     hostile.append(Bytes::from_static(b"not ours"), position(1), 1, 0).await.unwrap();
     let tail = bus.tail(Feed::Normalized, HERE).await.unwrap().unwrap();
     assert_eq!(tail.sequence, 1);
@@ -203,7 +203,7 @@ async fn what_lacks_the_headers_of_ours_is_foreign_whatever_else_it_has() {
 #[tokio::test]
 async fn a_change_is_published_and_read_among_foreign_messages() {
     let broker = Broker::start().await;
-    let bus = broker.declared().await.judged_by(Picky);
+    let bus = broker.declared().await.validated_by(Picky);
     let foreign_client = foreign_client(&broker).await;
     put(&foreign_client, "pos.applied.3.shop-1.inventory.updated", b"?", 2).await;
     assert_eq!(bus.last_applied(HERE).await.unwrap(), None);
@@ -242,7 +242,7 @@ async fn changes_that_nobody_committed_are_reported_as_foreign_when_the_record_l
     let mut reader = bus.read_applied(HERE, 0).await.unwrap();
     let gap = timeout(PATIENCE, reader.waiting(8)).await.unwrap();
     assert!(matches!(gap, Err(BusError::Gap { expected: 2, found: 900, .. })), "{gap:?}");
-    reader.refuse_held();
+    reader.refuse_buffered();
     assert_eq!(numbers(&mut reader, 1).await, [1]);
     let reported = timeout(PATIENCE, reader.waiting(8)).await.unwrap();
     assert!(matches!(reported, Err(BusError::Foreign(message)) if message.sequence == 2));
@@ -265,7 +265,7 @@ async fn dead_letters(reader: &mut DeadReader) -> (Vec<u64>, Vec<u64>) {
 #[tokio::test]
 async fn dead_letters_and_alerts_are_read_among_foreign_messages() {
     let broker = Broker::start().await;
-    let bus = broker.declared().await.judged_by(Picky);
+    let bus = broker.declared().await.validated_by(Picky);
     let foreign_client = foreign_client(&broker).await;
     let dead_letter = |id: &str, payload: &'static [u8]| {
         DeadMessage::new("normalize", "data", store(), id.to_owned(), Bytes::from_static(payload))
@@ -315,7 +315,7 @@ async fn a_foreign_message_is_recorded_once_whoever_meets_it() {
 }
 
 #[tokio::test]
-async fn what_is_no_sign_of_life_takes_no_partition() {
+async fn what_is_no_heartbeat_takes_no_partition() {
     let broker = Broker::start().await;
     let (bus, foreign_client) = (broker.declared().await, foreign_client(&broker).await);
     put(&foreign_client, "pos.members.apply.ghost", b"{\"stream\":\"RAW\"}", 1).await;
@@ -336,30 +336,30 @@ async fn what_is_no_sign_of_life_takes_no_partition() {
 }
 
 #[tokio::test]
-async fn an_answer_never_goes_onto_a_subject_that_is_no_inbox() {
+async fn a_reply_never_goes_onto_a_subject_that_is_no_inbox() {
     let broker = Broker::start().await;
     let (bus, foreign_client) = (broker.declared().await, foreign_client(&broker).await);
     let mut requests = bus.serve("pos.in.*.*.>", "ingest").await.unwrap();
     let rule =
         ReplyRule::new(vec![InboxPrefix::of_clients(), InboxPrefix::new("_INBOX_{connection}.").unwrap()]);
     for (reply, connection, expected) in [
-        ("pos.raw.3", None, Answered::Refused),
-        ("pos.dead.a.b.c", None, Answered::Refused),
-        ("$JS.API.STREAM.DELETE.RAW-0", None, Answered::Refused),
-        ("_INBOX_other.x", Some("mine"), Answered::Refused),
-        ("_INBOX_mine.x", Some("mine"), Answered::Sent),
-        ("_INBOX.x", Some("mine"), Answered::Sent),
+        ("pos.raw.3", None, Replied::Refused),
+        ("pos.dead.a.b.c", None, Replied::Refused),
+        ("$JS.API.STREAM.DELETE.RAW-0", None, Replied::Refused),
+        ("_INBOX_other.x", Some("mine"), Replied::Refused),
+        ("_INBOX_mine.x", Some("mine"), Replied::Sent),
+        ("_INBOX.x", Some("mine"), Replied::Sent),
     ] {
         foreign_client.publish_with_reply("pos.in.s.c.t", reply, Bytes::new()).await.unwrap();
         let request = timeout(PATIENCE, requests.next()).await.unwrap().unwrap();
-        let answered = request.respond(Bytes::from_static(b"!"), &rule, connection).await.unwrap();
-        assert_eq!(answered, expected, "{reply}");
+        let outcome = request.respond(Bytes::from_static(b"!"), &rule, connection).await.unwrap();
+        assert_eq!(outcome, expected, "{reply}");
     }
     foreign_client.publish("pos.in.s.c.t", Bytes::new()).await.unwrap();
     let request = timeout(PATIENCE, requests.next()).await.unwrap().unwrap();
-    assert_eq!(request.respond(Bytes::new(), &rule, None).await.unwrap(), Answered::NotWanted);
+    assert_eq!(request.respond(Bytes::new(), &rule, None).await.unwrap(), Replied::NotWanted);
     bus.append_raw(HERE, Bytes::new(), "a", 1).await.expect("RAW is there");
-    assert_eq!(bus.last_sequence(Feed::Raw, HERE).await.unwrap(), 1, "and holds no answer");
+    assert_eq!(bus.last_sequence(Feed::Raw, HERE).await.unwrap(), 1, "and holds no reply");
     assert!(bus.read_dead(None).await.unwrap().next().await.unwrap().is_none());
 }
 

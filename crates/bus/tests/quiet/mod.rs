@@ -14,8 +14,8 @@ async fn a_reader_that_is_delivered_nothing_begins_anew_when_there_is_something(
     let mut reader = bus.read(Feed::Raw, HERE, Start::First).await.unwrap();
     let client = async_nats::connect(broker.nats.url()).await.unwrap();
     let call = async |call: &str, body: &str| {
-        let answer = client.request(format!("$JS.API.{call}"), body.to_owned().into()).await.unwrap();
-        serde_json::from_slice::<serde_json::Value>(&answer.payload).unwrap()
+        let reply = client.request(format!("$JS.API.{call}"), body.to_owned().into()).await.unwrap();
+        serde_json::from_slice::<serde_json::Value>(&reply.payload).unwrap()
     };
     let names = call("CONSUMER.NAMES.RAW-1", "").await;
     let name = names["consumers"][0].as_str().unwrap().to_owned();

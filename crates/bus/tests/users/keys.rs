@@ -2,7 +2,7 @@
 
 use super::{Broker, PATIENCE, layout, till, web};
 use async_nats::connection::State;
-use bus::{Answered, BusConfig, BusError, Keyring, ReplyRule, User, authorization_file, seed_file};
+use bus::{BusConfig, BusError, Keyring, Replied, ReplyRule, User, authorization_file, seed_file};
 use bytes::Bytes;
 use sandbox::Scratch;
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
@@ -34,13 +34,13 @@ async fn a_revoked_partner_is_disconnected_and_stays_out_and_nobody_else_notices
     assert_eq!(*broker.bus.connections().borrow(), connections);
     assert_eq!(kept.client.connection_state(), State::Connected);
     let asked = kept.client.request("pos.in.shop.web.sales", Bytes::from_static(b"one"));
-    let answered = async {
+    let outcome = async {
         let request = serving.next().await.unwrap();
         assert_eq!(request.subject, "pos.in.shop.web.sales");
         request.respond(Bytes::from_static(b"kept"), &ReplyRule::of_partners(), Some("web")).await
     };
-    let (reply, answered) = timeout(PATIENCE, async { tokio::join!(asked, answered) }).await.unwrap();
-    assert_eq!((&reply.unwrap().payload[..], answered.unwrap()), (&b"kept"[..], Answered::Sent));
+    let (reply, outcome) = timeout(PATIENCE, async { tokio::join!(asked, outcome) }).await.unwrap();
+    assert_eq!((&reply.unwrap().payload[..], outcome.unwrap()), (&b"kept"[..], Replied::Sent));
 
     // A partner that is added again has another key, and the old one stays invalid.
     broker.change(|keyring| assert!(keyring.add_partner(till(), None).unwrap())).await;
@@ -73,23 +73,23 @@ async fn a_rotated_key_works_at_once_and_the_older_one_until_it_is_retired() {
 }
 
 #[tokio::test]
-async fn a_partner_cannot_have_its_answer_put_into_the_inbox_of_another() {
+async fn a_partner_cannot_have_its_reply_put_into_the_inbox_of_another() {
     let broker = Broker::start().await;
     let (hostile, victim) = (broker.client(&till()).await, broker.client(&web()).await);
     let mut heard = victim.client.subscribe("_INBOX.partner.web.>").await.unwrap();
     victim.client.flush().await.unwrap();
     let mut serving = broker.bus_of(&User::Intake).await.serve("pos.in.*.*.>", "ingest").await.unwrap();
     for (reply, expected) in [
-        ("_INBOX.partner.web.x", Answered::Refused),
-        ("_INBOX.apply.x", Answered::Refused),
-        ("pos.raw.3", Answered::Refused),
-        ("_INBOX.partner.till.x", Answered::Sent),
+        ("_INBOX.partner.web.x", Replied::Refused),
+        ("_INBOX.apply.x", Replied::Refused),
+        ("pos.raw.3", Replied::Refused),
+        ("_INBOX.partner.till.x", Replied::Sent),
     ] {
         hostile.client.publish_with_reply("pos.in.shop.till.sales", reply, Bytes::new()).await.unwrap();
         let request = timeout(PATIENCE, serving.next()).await.unwrap().unwrap();
-        let answered =
+        let outcome =
             request.respond(Bytes::from_static(b"!"), &ReplyRule::of_partners(), Some("till")).await;
-        assert_eq!(answered.unwrap(), expected, "{reply}");
+        assert_eq!(outcome.unwrap(), expected, "{reply}");
     }
     assert!(
         timeout(Duration::from_millis(100), futures::StreamExt::next(&mut heard)).await.is_err(),

@@ -183,7 +183,7 @@ fn address(broker: &Broker) -> String {
 }
 
 #[tokio::test]
-async fn the_broker_puts_answers_and_copies_wherever_a_stage_that_may_call_it_says() {
+async fn the_broker_puts_replies_and_copies_wherever_a_stage_that_may_call_it_says() {
     // The attack by a stage that was taken over, as in docs/security.md; partners can't do this, since they may make
     // no call.
     let broker = Broker::start().await;
@@ -194,13 +194,13 @@ async fn the_broker_puts_answers_and_copies_wherever_a_stage_that_may_call_it_sa
         stage.client.publish_with_reply(subject, "pos.raw.3", payload.into())
     };
     call("$JS.API.STREAM.INFO.RAW-1", String::new()).await.unwrap();
-    arrives("an answer", async || end().await >= 1).await;
+    arrives("a reply", async || end().await >= 1).await;
     administrator.append_raw(Partition(1), "kept".into(), "id", 1).await.unwrap();
     let push = serde_json::json!({"stream_name": "RAW-1", "config": {
         "name": "push", "filter_subject": "pos.raw.1", "deliver_subject": "pos.raw.3", "ack_policy": "none",
     }});
     call("$JS.API.CONSUMER.CREATE.RAW-1.push.pos.raw.1", push.to_string()).await.unwrap();
-    arrives("an answer and a copy", async || end().await >= 3).await;
+    arrives("a reply and a copy", async || end().await >= 3).await;
     let copy = administrator.message_at(Feed::Raw, Partition(3), end().await).await;
     assert!(copy.is_ok() || matches!(copy, Err(bus::BusError::Foreign(_))), "{copy:?}");
 

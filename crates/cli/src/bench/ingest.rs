@@ -27,7 +27,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// Upper limit of a response's size, in bytes.
-const ANSWER_BYTES_MAX: usize = 16 * 1024;
+const RESPONSE_BYTES_MAX: usize = 16 * 1024;
 
 struct Measured {
     seconds: f64,
@@ -125,7 +125,7 @@ impl Sender {
         let mut stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let (mut times, mut refused) = (Vec::new(), 0);
-        let mut buffer = Vec::with_capacity(ANSWER_BYTES_MAX);
+        let mut buffer = Vec::with_capacity(RESPONSE_BYTES_MAX);
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(request) = self.requests.get(index) else { return Ok((times, refused)) };
@@ -138,7 +138,7 @@ impl Sender {
                 sent = due;
             }
             stream.write_all(request).await?;
-            match answer(&mut stream, &mut buffer).await? {
+            match read_response(&mut stream, &mut buffer).await? {
                 200 => times.push(sent.elapsed().as_secs_f64() * 1000.0),
                 _ => refused += 1,
             }
@@ -147,10 +147,10 @@ impl Sender {
 }
 
 /// Reads a response to its end; returns its status.
-async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<u16> {
+async fn read_response(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<u16> {
     buffer.clear();
     loop {
-        if stream.read_buf(buffer).await? == 0 || buffer.len() > ANSWER_BYTES_MAX {
+        if stream.read_buf(buffer).await? == 0 || buffer.len() > RESPONSE_BYTES_MAX {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
         let Some(head) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
@@ -173,7 +173,7 @@ fn report(measured: &Measured, output: Output) {
     match output {
         Output::Text => format!(
             "{kept} webhooks on disk, {} refused: {per_second:.0} a second\n  \
-             answer: p50 {p50:.1} ms, p99 {p99:.1} ms\n  \
+             response: p50 {p50:.1} ms, p99 {p99:.1} ms\n  \
              CPU per webhook, the senders' included: {:.0} µs = ours {:.0} + broker {:.0}",
             measured.refused,
             each(cpu.total()),

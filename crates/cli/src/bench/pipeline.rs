@@ -136,7 +136,7 @@ fn report(arguments: &PipelineBench, measured: &Measured, plain_per_second: f64,
     let paced =
         if arguments.rate == 0 { "unpaced".to_owned() } else { format!("at {} a second", arguments.rate) };
     output::line(&format!(
-        "{} events, {paced}, {} partitions, every answer on disk",
+        "{} events, {paced}, {} partitions, every response after a sync to disk",
         sorted.len(),
         arguments.load.partitions
     ));

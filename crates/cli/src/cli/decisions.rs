@@ -47,7 +47,7 @@ pub(crate) enum ConflictsVerb {
     #[command(after_help = "Example:\n  tillflow conflicts resolve 17 --take store\n  \
                             tillflow conflicts resolve 18 --note 'counted again, 4 pieces were broken'\n\n\
                             Ending a conflict `flapping` starts its writes at once.\n\n\
-                            Exit code 1 if there is no such conflict, if it was resolved before, or if the answer to a \
+                            Exit code 1 if there is no such conflict, if it was resolved before, or if the decision of a \
                             first contact wasn't applied within --wait.")]
     Resolve {
         /// The conflict's number.
@@ -131,7 +131,7 @@ pub(crate) enum ConnectionVerb {
     #[command(
         after_help = "Example:\n  tillflow connection set demo-shopify --baseline platform --dry-run\n  \
                             tillflow connection set demo-shopify --baseline platform\n\n\
-                            First contacts that wait for an answer get this one; the platform's number never stands where \
+                            First contacts that wait for a decision get this one; the platform's number never stands where \
                             it is a zero that nothing stands behind.\n\n\
                             Exit code 1 if there is no such connection, or if it wasn't applied within --wait."
     )]

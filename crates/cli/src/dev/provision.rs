@@ -74,11 +74,11 @@ pub(crate) async fn connection(
     store.upsert_connection(&connection).await?;
     for (index, external) in wanted.locations.iter().enumerate() {
         let external = ExternalId::new(external).map_err(unusable)?;
-        let place = match index {
+        let name = match index {
             0 => main.clone(),
             _ => location(store, store_id, &format!("{}-{}", wanted.platform, index + 1)).await?,
         };
-        store.upsert_location_link(&id, &external, &place).await?;
+        store.upsert_location_link(&id, &external, &name).await?;
     }
     Ok(RunningConnection {
         id: id.to_string(),
@@ -120,10 +120,10 @@ fn tenant() -> Result<TenantId, Failed> {
 }
 
 /// Creates one of a store's locations.
-async fn location(store: &Store, store_id: &str, place: &str) -> Result<LocationId, Failed> {
-    let id = LocationId::new(&format!("{store_id}-{place}")).map_err(unusable)?;
+async fn location(store: &Store, store_id: &str, name: &str) -> Result<LocationId, Failed> {
+    let id = LocationId::new(&format!("{store_id}-{name}")).map_err(unusable)?;
     let of = StoreId::new(store_id).map_err(unusable)?;
-    let setup = LocationSetup { tenant: tenant()?, store: of, id: id.clone(), name: place.to_owned() };
+    let setup = LocationSetup { tenant: tenant()?, store: of, id: id.clone(), name: name.to_owned() };
     store.upsert_location(&setup).await?;
     Ok(id)
 }

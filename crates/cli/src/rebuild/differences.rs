@@ -12,7 +12,7 @@ pub(super) struct Counts {
     pub(super) stores: u64,
     pub(super) changes: u64,
     /// Rows that were, or would be, corrected.
-    pub(super) mended: u64,
+    pub(super) corrected: u64,
     pub(super) left_alone: u64,
 }
 
@@ -22,7 +22,7 @@ impl Add for Counts {
         Self {
             stores: self.stores + other.stores,
             changes: self.changes + other.changes,
-            mended: self.mended + other.mended,
+            corrected: self.corrected + other.corrected,
             left_alone: self.left_alone + other.left_alone,
         }
     }
@@ -30,7 +30,7 @@ impl Add for Counts {
 
 /// The number of differences that can't be corrected.
 pub(super) fn left_alone(found: &[Difference]) -> u64 {
-    found.iter().filter(|difference| !difference.can_be_mended()).count() as u64
+    found.iter().filter(|difference| !difference.is_correctable()).count() as u64
 }
 
 /// Writes the findings.
@@ -48,7 +48,7 @@ impl Reported {
         }
         let left_alone = left_alone(found);
         counts.left_alone += left_alone;
-        counts.mended += found.len() as u64 - left_alone;
+        counts.corrected += found.len() as u64 - left_alone;
     }
 
     fn difference(self, store: &StoreId, difference: &Difference) {
@@ -58,10 +58,10 @@ impl Reported {
             Wrong::Differs(columns) => ("differs", &columns[..]),
             Wrong::WithoutEvent => ("without_event", &[][..]),
         };
-        let done = match (difference.can_be_mended(), self.dry_run) {
+        let done = match (difference.is_correctable(), self.dry_run) {
             (false, _) => "left_alone",
-            (true, true) => "would_be_put_right",
-            (true, false) => "put_right",
+            (true, true) => "would_be_corrected",
+            (true, false) => "corrected",
         };
         match self.output {
             Output::Text => {
@@ -112,8 +112,8 @@ impl Reported {
             Output::Text => {
                 let done = if self.dry_run { "would be corrected" } else { "were corrected" };
                 output::line(&format!(
-                    "{} changes of {} stores taken up: {} rows {done}, {left_alone} findings left alone",
-                    sum.changes, sum.stores, sum.mended
+                    "{} changes of {} stores replayed: {} rows {done}, {left_alone} findings left alone",
+                    sum.changes, sum.stores, sum.corrected
                 ));
                 if run.done_before > 0 {
                     output::line(&format!("{} other stores were done before", run.done_before));
@@ -121,14 +121,14 @@ impl Reported {
             }
             Output::Json => output::json(&json!({
                 "kind": "summary", "stores": sum.stores, "stores_done_before": run.done_before,
-                "changes": sum.changes, "mended": sum.mended, "left_alone": left_alone, "dry_run": self.dry_run,
+                "changes": sum.changes, "corrected": sum.corrected, "left_alone": left_alone, "dry_run": self.dry_run,
             })),
         }
         if left_alone > 0 {
             return Err(Failed::Other(format!("{left_alone} findings can't be corrected")));
         }
-        if self.dry_run && sum.mended > 0 {
-            return Err(Failed::Other("the record isn't as its events tell".to_owned()));
+        if self.dry_run && sum.corrected > 0 {
+            return Err(Failed::Other("the record differs from its events".to_owned()));
         }
         Ok(())
     }

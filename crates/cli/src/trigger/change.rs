@@ -13,10 +13,10 @@ fn set(body: &[u8], change: &str) -> Result<Vec<u8>, Failed> {
         serde_json::from_slice(body).map_err(|error| usage(format!("the body isn't JSON: {error}")))?;
     let pointer =
         if path.starts_with('/') { path.to_owned() } else { format!("/{}", path.replace('.', "/")) };
-    let Some(place) = json.pointer_mut(&pointer) else {
+    let Some(found) = json.pointer_mut(&pointer) else {
         return Err(usage(missing(&json, &pointer)));
     };
-    *place = match place {
+    *found = match found {
         Value::String(_) => Value::from(value),
         _ => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
     };

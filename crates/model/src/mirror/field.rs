@@ -1,7 +1,7 @@
 //! The mirror of a price or a text: values that aren't additive, so that the later of two stands.
 
 use super::{
-    Asked, Attention, Baseline, Begun, CallResult, FieldValue, Held, Meanwhile, Observation, Phase,
+    Asked, Attention, Baseline, Begun, CallResult, FieldValue, Meanwhile, Observation, Phase, PlatformValue,
     ProductText, READ_AGAIN_AFTER, READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule,
     Settled, Waiting, Write, is_default, kinds_of,
 };
@@ -25,7 +25,7 @@ pub struct FieldMirror<V: FieldValue> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed: Option<Observation<V>>,
     /// The value that the platform holds, as far as is known.
-    pub baseline: Baseline<Held<V>>,
+    pub baseline: Baseline<PlatformValue<V>>,
     /// The value that the platform should hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub desired: Option<V>,
@@ -80,7 +80,7 @@ impl<V: FieldValue> FieldMirror<V> {
     }
 
     /// Returns the baseline's value, if the platform ever reported.
-    pub fn held(&self) -> Option<&Held<V>> {
+    pub fn platform_value(&self) -> Option<&PlatformValue<V>> {
         self.observed.as_ref().and(self.baseline.known())
     }
 
@@ -99,7 +99,7 @@ impl<V: FieldValue> FieldMirror<V> {
 
     /// Classifies a report without applying it.
     pub fn classify(&self, report: &Report<V>, value: &V) -> FieldOutcome {
-        let differs = self.held().is_some_and(|held| !held.shows().reads_like(value));
+        let differs = self.platform_value().is_some_and(|held| !held.shows().is_equivalent(value));
         if self.is_stale(report) {
             FieldOutcome::Stale
         } else if self.is_own_version(report) {
@@ -121,7 +121,7 @@ impl<V: FieldValue> FieldMirror<V> {
         let (Phase::Writing { write, .. } | Phase::Reading { after: Some(write), .. }) = &self.phase else {
             return false;
         };
-        V::may_show(value, &write.value) && !write.from.reads_like(value)
+        V::may_show(value, &write.value) && !write.from.is_equivalent(value)
     }
 
     /// Returns whether the report has the version in the reply to our write, on a platform where one version stands for
@@ -137,18 +137,18 @@ impl<V: FieldValue> FieldMirror<V> {
     /// write's value: that reading came too early.
     fn is_echo(&self, value: &V) -> bool {
         match &self.phase {
-            Phase::Writing { write, .. } => write.value.reads_like(value),
+            Phase::Writing { write, .. } => write.value.is_equivalent(value),
             Phase::Acknowledged { write, .. } => {
                 let shown = self.baseline.known().is_some_and(|held| {
-                    held.value.reads_like(&write.value) && held.shows().reads_like(value)
+                    held.value.is_equivalent(&write.value) && held.shows().is_equivalent(value)
                 });
-                shown || write.value.reads_like(value)
+                shown || write.value.is_equivalent(value)
             }
             Phase::Reading { after: Some(write), .. } => {
-                let stands = self.baseline.known().is_some_and(|held| held.value.reads_like(&write.value));
+                let stands = self.baseline.known().is_some_and(|held| held.value.is_equivalent(&write.value));
                 self.may_be_written(value)
-                    || write.value.reads_like(value)
-                    || stands && write.from.reads_like(value)
+                    || write.value.is_equivalent(value)
+                    || stands && write.from.is_equivalent(value)
             }
             Phase::Reading { after: None, .. } | Phase::Idle | Phase::Refused { .. } => false,
         }
@@ -161,7 +161,7 @@ impl<V: FieldValue> FieldMirror<V> {
         match outcome {
             FieldOutcome::Stale => {}
             FieldOutcome::Ambiguous => self.read_at(report.received_at),
-            FieldOutcome::Echo | FieldOutcome::News => self.take(report, value),
+            FieldOutcome::Echo | FieldOutcome::News => self.accept(report, value),
         }
         // A value that ends the refused phase also ends the refusal.
         self.schedule.refused &= !was_refused || self.phase.is_refused();
@@ -169,18 +169,20 @@ impl<V: FieldValue> FieldMirror<V> {
         outcome
     }
 
-    fn take(&mut self, report: &Report<V>, value: &V) {
+    fn accept(&mut self, report: &Report<V>, value: &V) {
         let (own, echo) = (self.is_own_version(report), self.is_echo(value));
-        let differs = self.held().is_some_and(|held| !held.shows().reads_like(value));
+        let differs = self.platform_value().is_some_and(|held| !held.shows().is_equivalent(value));
         let no_newer = report.is_no_newer(self.observed.as_ref());
         let awaited = self.is_awaited(report);
-        let now_held = match (&self.phase, self.baseline.known()) {
-            (Phase::Acknowledged { write, .. }, _) if own => Held::shown(write.value.clone(), value.clone()),
-            (Phase::Reading { after: Some(write), .. }, _) if self.may_be_written(value) => {
-                Held::shown(write.value.clone(), value.clone())
+        let present = match (&self.phase, self.baseline.known()) {
+            (Phase::Acknowledged { write, .. }, _) if own => {
+                PlatformValue::shown(write.value.clone(), value.clone())
             }
-            (_, Some(held)) => Held::shown(V::unrendered(value, held), value.clone()),
-            (_, None) => Held::plain(value.clone()),
+            (Phase::Reading { after: Some(write), .. }, _) if self.may_be_written(value) => {
+                PlatformValue::shown(write.value.clone(), value.clone())
+            }
+            (_, Some(held)) => PlatformValue::shown(V::unrendered(value, held), value.clone()),
+            (_, None) => PlatformValue::plain(value.clone()),
         };
         match &mut self.phase {
             Phase::Writing { meanwhile, .. } => {
@@ -196,14 +198,14 @@ impl<V: FieldValue> FieldMirror<V> {
             }
             // The platform still holds the value that it had at the refusal.
             Phase::Refused { .. } if !differs => {}
-            _ => self.rest(report),
+            _ => self.end_wait(report),
         }
-        self.baseline = Baseline::Known(now_held);
+        self.baseline = Baseline::Known(present);
         self.observed = Some(report.observation(self.observed.as_ref()));
     }
 
     /// Ends a wait; a value that differs is due at once.
-    fn rest(&mut self, report: &Report<V>) {
+    fn end_wait(&mut self, report: &Report<V>) {
         if matches!(self.phase, Phase::Reading { .. } | Phase::Refused { .. }) {
             self.schedule.due_at = report.received_at;
         }
@@ -214,7 +216,7 @@ impl<V: FieldValue> FieldMirror<V> {
     /// is reported again.
     pub fn forget(&mut self, report: &Report<V>) {
         self.observed = Some(report.observation(self.observed.as_ref()));
-        self.rest(report);
+        self.end_wait(report);
         (self.baseline, self.desired, self.schedule.refused) = (Baseline::Absent, None, false);
     }
 
@@ -258,8 +260,8 @@ impl<V: FieldValue> FieldMirror<V> {
     }
 
     /// Sets the value that the platform should hold. Returns true if it changed.
-    pub fn want(&mut self, value: V, now: Timestamp, cause: Option<TraceParent>) -> bool {
-        if self.desired.as_ref().is_some_and(|desired| desired.reads_like(&value)) {
+    pub fn set_desired(&mut self, value: V, now: Timestamp, cause: Option<TraceParent>) -> bool {
+        if self.desired.as_ref().is_some_and(|desired| desired.is_equivalent(&value)) {
             return false;
         }
         let was_idle = self.attention().is_none() || matches!(self.phase, Phase::Refused { .. });
@@ -282,7 +284,8 @@ impl<V: FieldValue> FieldMirror<V> {
             (Phase::Reading { .. }, _) => Some(Attention::Read),
             (_, Baseline::Unheard) if is_open && self.desired.is_some() => Some(Attention::Read),
             (_, Baseline::Known(held)) if is_open => {
-                let differs = self.desired.as_ref().is_some_and(|desired| !desired.reads_like(&held.value));
+                let differs =
+                    self.desired.as_ref().is_some_and(|desired| !desired.is_equivalent(&held.value));
                 differs.then_some(Attention::Write)
             }
             (_, Baseline::Unheard | Baseline::Absent | Baseline::Known(_)) => None,
@@ -390,14 +393,14 @@ impl<V: FieldValue> FieldMirror<V> {
     ) -> Settled {
         let seen = self.observed.as_ref().and_then(|seen| seen.version);
         let order = version.zip(seen).map(|(made, seen)| made.cmp(&seen));
-        let stands = self.baseline.known().is_some_and(|held| held.value.reads_like(&write.from));
+        let stands = self.baseline.known().is_some_and(|held| held.value.is_equivalent(&write.from));
         let at_once = meanwhile == Meanwhile::Nothing && order == Some(std::cmp::Ordering::Equal) && !stands;
-        let is_written = self.baseline.known().is_some_and(|held| held.value.reads_like(&write.value));
+        let is_written = self.baseline.known().is_some_and(|held| held.value.is_equivalent(&write.value));
         let is_overtaken = order == Some(std::cmp::Ordering::Less);
         let is_newest = order == Some(std::cmp::Ordering::Greater);
         if is_newest || !(is_overtaken || meanwhile == Meanwhile::Echo || at_once) {
             let rendered = rendered.unwrap_or_else(|| write.value.clone());
-            self.baseline = Baseline::Known(Held::shown(write.value.clone(), rendered));
+            self.baseline = Baseline::Known(PlatformValue::shown(write.value.clone(), rendered));
         }
         if let Some(seen) = &mut self.observed {
             seen.version = seen.version.max(version);
@@ -405,7 +408,7 @@ impl<V: FieldValue> FieldMirror<V> {
         self.schedule.due_at = now;
         // Another value was reported after the echo, and a repeated call may have been made before or after it.
         let is_doubtful = meanwhile == Meanwhile::Echo && !is_written && !is_overtaken && !is_newest;
-        let is_in_question = is_doubtful || is_overtaken && self.is_wanted_still(&write);
+        let is_in_question = is_doubtful || is_overtaken && self.is_still_desired(&write);
         if meanwhile == Meanwhile::Other || at_once || is_in_question {
             self.wait(Some(write));
             return Settled::NeedsReading;
@@ -419,9 +422,9 @@ impl<V: FieldValue> FieldMirror<V> {
     /// Returns whether the same write would be made again, as far as is known. A write that changes nothing on the
     /// platform may return a version older than the observed one; then only a reading shows that the platform
     /// holds the value.
-    fn is_wanted_still(&self, write: &Write<V>) -> bool {
-        let is_held = self.baseline.known().is_some_and(|held| held.value.reads_like(&write.value));
-        !is_held && self.desired.as_ref().is_some_and(|desired| desired.reads_like(&write.value))
+    fn is_still_desired(&self, write: &Write<V>) -> bool {
+        let is_held = self.baseline.known().is_some_and(|held| held.value.is_equivalent(&write.value));
+        !is_held && self.desired.as_ref().is_some_and(|desired| desired.is_equivalent(&write.value))
     }
 
     fn read_at(&mut self, now: Timestamp) {

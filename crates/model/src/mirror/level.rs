@@ -102,7 +102,7 @@ impl LevelMirror {
     /// Applies a report.
     pub fn observe(&mut self, report: &Report<Quantity>) -> LevelOutcome {
         let was_refused = self.phase.is_refused();
-        let outcome = self.take_up(report);
+        let outcome = self.apply_report(report);
         // A number that ends the refused phase also ends the refusal.
         self.schedule.refused &= !was_refused || self.phase.is_refused();
         self.end_refusal();
@@ -110,7 +110,7 @@ impl LevelMirror {
         outcome
     }
 
-    fn take_up(&mut self, report: &Report<Quantity>) -> LevelOutcome {
+    fn apply_report(&mut self, report: &Report<Quantity>) -> LevelOutcome {
         if report.is_stale(self.observed.as_ref()) && !self.ends_waiting(report) {
             return LevelOutcome::Stale;
         }
@@ -122,12 +122,12 @@ impl LevelMirror {
             Phase::Writing { write, meanwhile } => match meanwhile {
                 Meanwhile::Nothing if write.value == number => {
                     *meanwhile = Meanwhile::Echo;
-                    self.holds(number, report);
+                    self.confirm(number, report);
                     LevelOutcome::Echo
                 }
                 Meanwhile::Nothing | Meanwhile::Other => {
                     *meanwhile = Meanwhile::Other;
-                    self.note(report);
+                    self.set_observed(report);
                     LevelOutcome::Contested
                 }
                 Meanwhile::Echo if is_ambiguous => {
@@ -135,35 +135,35 @@ impl LevelMirror {
                     self.baseline = moved(&self.baseline, &write.value, &write.from);
                     LevelOutcome::Ambiguous
                 }
-                Meanwhile::Echo => self.take(number, report),
+                Meanwhile::Echo => self.accept(number, report),
             },
             Phase::Acknowledged { write, .. } if write.value == number => {
                 self.phase = Phase::Idle;
-                self.holds(number, report);
+                self.confirm(number, report);
                 LevelOutcome::Echo
             }
             // Another number may be the late report of an earlier write: only a reading distinguishes that
             // from a movement.
             Phase::Acknowledged { .. } => {
-                self.note(report);
+                self.set_observed(report);
                 self.read_at(report.received_at);
                 LevelOutcome::Contested
             }
             // A report may be from before the write; only the awaited reading shows the outcome of the write.
             Phase::Reading { after: Some(_), .. } if !awaited => {
-                self.note(report);
+                self.set_observed(report);
                 LevelOutcome::Contested
             }
             Phase::Reading { after: Some(write), .. } if write.value == number => {
-                self.rest(report);
-                self.holds(number, report);
+                self.end_wait(report);
+                self.confirm(number, report);
                 LevelOutcome::Echo
             }
             Phase::Reading { after: Some(write), .. } => {
-                let is_untaken = write.from == number;
-                self.rest(report);
-                match self.take(number, report) {
-                    LevelOutcome::Moved(by) if !is_untaken => LevelOutcome::MovedUncertain(by),
+                let is_unwritten = write.from == number;
+                self.end_wait(report);
+                match self.accept(number, report) {
+                    LevelOutcome::Moved(by) if !is_unwritten => LevelOutcome::MovedUncertain(by),
                     other => other,
                 }
             }
@@ -171,23 +171,23 @@ impl LevelMirror {
             // that wasn't requested ends no wait.
             Phase::Reading { attempts, .. } if no_newer && awaited == differs && *attempts < READINGS_MAX => {
                 self.schedule.due_at = if differs { report.received_at } else { self.schedule.due_at };
-                self.take(number, report)
+                self.accept(number, report)
             }
             _ if is_ambiguous => {
                 self.read_at(report.received_at);
                 LevelOutcome::Ambiguous
             }
             // The platform still holds the number that it had at the refusal.
-            Phase::Refused { .. } if !differs => self.take(number, report),
+            Phase::Refused { .. } if !differs => self.accept(number, report),
             _ => {
-                self.rest(report);
-                self.take(number, report)
+                self.end_wait(report);
+                self.accept(number, report)
             }
         }
     }
 
     /// Ends a wait; a number that differs is due at once.
-    fn rest(&mut self, report: &Report<Quantity>) {
+    fn end_wait(&mut self, report: &Report<Quantity>) {
         if matches!(self.phase, Phase::Reading { .. } | Phase::Refused { .. }) {
             self.schedule.due_at = report.received_at;
         }
@@ -228,11 +228,11 @@ impl LevelMirror {
             self.read_at(report.received_at);
             return LevelOutcome::Ambiguous;
         }
-        self.note(report);
+        self.set_observed(report);
         if let Phase::Writing { meanwhile, .. } = &mut self.phase {
             *meanwhile = Meanwhile::Other;
         } else {
-            self.rest(report);
+            self.end_wait(report);
         }
         let was_known = self.baseline.known().is_some();
         self.baseline = Baseline::Absent;
@@ -242,19 +242,19 @@ impl LevelMirror {
         LevelOutcome::Forgotten(was_known)
     }
 
-    fn note(&mut self, report: &Report<Quantity>) {
+    fn set_observed(&mut self, report: &Report<Quantity>) {
         self.observed = Some(report.observation(self.observed.as_ref()));
     }
 
-    fn holds(&mut self, number: Quantity, report: &Report<Quantity>) {
-        self.note(report);
+    fn confirm(&mut self, number: Quantity, report: &Report<Quantity>) {
+        self.set_observed(report);
         self.baseline = Baseline::Known(number);
         self.proven = true;
     }
 
-    fn take(&mut self, number: Quantity, report: &Report<Quantity>) -> LevelOutcome {
+    fn accept(&mut self, number: Quantity, report: &Report<Quantity>) -> LevelOutcome {
         let is_news = self.observed.as_ref().is_none_or(|seen| seen.value != Some(number));
-        self.note(report);
+        self.set_observed(report);
         let before = std::mem::replace(&mut self.baseline, Baseline::Known(number));
         let is_first = match before {
             Baseline::Unheard | Baseline::Absent => true,
@@ -290,7 +290,7 @@ impl LevelMirror {
                 (Gate::Open, ContactOutcome::Agreed)
             }
             _ if !contact.is_witnessed && !is_zero => (Gate::Open, ContactOutcome::Counted(number)),
-            BaselineRule::Store => (Gate::Open, ContactOutcome::StoreStands),
+            BaselineRule::Store => (Gate::Open, ContactOutcome::StoreKept),
             BaselineRule::Platform if is_zero => (Gate::Unproven, ContactOutcome::Unproven),
             BaselineRule::Platform => (Gate::Open, ContactOutcome::Counted(number)),
             BaselineRule::Ask => (Gate::Asked, ContactOutcome::Asked),
@@ -336,19 +336,19 @@ impl LevelMirror {
 
     /// Sets the number that the platform should hold: the store's level, floored to the platform's scale. Returns true
     /// if it changed.
-    pub fn want(
+    pub fn set_desired(
         &mut self,
         level: Quantity,
         decimals: u32,
         now: Timestamp,
         cause: Option<TraceParent>,
     ) -> bool {
-        let wanted = level.floored(decimals);
-        if self.desired == Some(wanted) {
+        let desired = level.floored(decimals);
+        if self.desired == Some(desired) {
             return false;
         }
         let was_idle = self.attention().is_none() || matches!(self.phase, Phase::Refused { .. });
-        (self.desired, self.cause) = (Some(wanted), cause);
+        (self.desired, self.cause) = (Some(desired), cause);
         if self.phase.is_refused() {
             (self.phase, self.schedule.refused) = (Phase::Idle, false);
         }
@@ -361,11 +361,11 @@ impl LevelMirror {
 
     /// Returns the work that is due, if any.
     pub fn attention(&self) -> Option<Attention> {
-        let is_open = self.is_let_out() && self.variant.is_some();
+        let is_open = self.may_write() && self.variant.is_some();
         match (&self.phase, &self.baseline) {
             (Phase::Writing { .. }, _) => Some(Attention::Write),
             (Phase::Reading { .. }, _) => Some(Attention::Read),
-            _ if matches!(self.gate, Gate::Asked | Gate::Unproven) => Some(Attention::Answer),
+            _ if matches!(self.gate, Gate::Asked | Gate::Unproven) => Some(Attention::Decision),
             (_, Baseline::Unheard) if is_open && self.desired.is_some() => Some(Attention::Read),
             (_, Baseline::Known(known)) if is_open => {
                 self.desired.is_some_and(|desired| desired != *known).then_some(Attention::Write)
@@ -422,7 +422,7 @@ impl LevelMirror {
                 self.taken(write, meanwhile, version, now)
             }
             CallResult::Conflict => {
-                self.give_back(&write, meanwhile);
+                self.undo_echo(&write, meanwhile);
                 self.read_at(now);
                 if self.schedule.flaps(now) {
                     self.gate = Gate::Stopped;
@@ -442,7 +442,7 @@ impl LevelMirror {
             }
             CallResult::AccountRefused { error } => {
                 self.schedule.error = Some(error);
-                self.turned_away(write, meanwhile, now)
+                self.end_refused_account(write, meanwhile, now)
             }
             CallResult::Gone => {
                 (self.baseline, self.schedule.error) = (Baseline::Absent, None);
@@ -452,7 +452,7 @@ impl LevelMirror {
             CallResult::Refused { error } => {
                 self.schedule.error = Some(error);
                 if meanwhile != Meanwhile::Nothing {
-                    self.give_back(&write, meanwhile);
+                    self.undo_echo(&write, meanwhile);
                     self.read_at(now);
                     return Settled::NeedsReading;
                 }
@@ -489,7 +489,12 @@ impl LevelMirror {
 
     /// Ends a call whose account was refused: a first attempt had no effect; an earlier attempt of a repeated write may
     /// have had one.
-    fn turned_away(&mut self, write: Write<Quantity>, meanwhile: Meanwhile, now: Timestamp) -> Settled {
+    fn end_refused_account(
+        &mut self,
+        write: Write<Quantity>,
+        meanwhile: Meanwhile,
+        now: Timestamp,
+    ) -> Settled {
         self.schedule.due_at = now;
         if write.attempts > 1 {
             self.phase = Phase::Writing { write, meanwhile };
@@ -498,7 +503,7 @@ impl LevelMirror {
         match meanwhile {
             Meanwhile::Nothing => Settled::Done,
             Meanwhile::Echo | Meanwhile::Other => {
-                self.give_back(&write, meanwhile);
+                self.undo_echo(&write, meanwhile);
                 self.read_at(now);
                 Settled::NeedsReading
             }
@@ -517,7 +522,7 @@ impl LevelMirror {
 
     /// Corrects the baseline after a write that had no effect: the report that was classified as its echo was a
     /// movement from the number before the write.
-    fn give_back(&mut self, write: &Write<Quantity>, meanwhile: Meanwhile) {
+    fn undo_echo(&mut self, write: &Write<Quantity>, meanwhile: Meanwhile) {
         if meanwhile == Meanwhile::Echo {
             self.baseline = moved(&self.baseline, &write.value, &write.from);
         }

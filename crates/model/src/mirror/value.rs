@@ -45,11 +45,11 @@ pub trait FieldValue: Clone + PartialEq + Eq + Serialize + DeserializeOwned {
     fn key(mirror: &MirrorKey) -> Option<&FieldKey>;
 
     /// Returns whether both have the same content, apart from white space.
-    fn reads_like(&self, other: &Self) -> bool;
+    fn is_equivalent(&self, other: &Self) -> bool;
 
     /// Returns the report `reported` in our own terms: a field that equals the rendered form stands for the value
     /// that was rendered.
-    fn unrendered(reported: &Self, held: &Held<Self>) -> Self;
+    fn unrendered(reported: &Self, held: &PlatformValue<Self>) -> Self;
 
     /// Returns whether `shown` may be the platform's form of `written`, with nothing else entered there: it contains
     /// nothing that was not written.
@@ -59,7 +59,7 @@ pub trait FieldValue: Clone + PartialEq + Eq + Serialize + DeserializeOwned {
 /// The value that a platform holds: our form, and the form shown by the platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound = "V: FieldValue")]
-pub struct Held<V> {
+pub struct PlatformValue<V> {
     /// The value in our form.
     pub value: V,
     /// The form shown by the platform, if it differs.
@@ -67,7 +67,7 @@ pub struct Held<V> {
     pub rendered: Option<V>,
 }
 
-impl<V: FieldValue> Held<V> {
+impl<V: FieldValue> PlatformValue<V> {
     /// Returns a value that the platform shows unchanged.
     pub const fn plain(value: V) -> Self {
         Self { value, rendered: None }
@@ -75,7 +75,7 @@ impl<V: FieldValue> Held<V> {
 
     /// Returns `value`, shown by the platform as `rendered`.
     pub fn shown(value: V, rendered: V) -> Self {
-        let rendered = (!rendered.reads_like(&value)).then_some(rendered);
+        let rendered = (!rendered.is_equivalent(&value)).then_some(rendered);
         Self { value, rendered }
     }
 
@@ -95,11 +95,11 @@ impl FieldValue for Money {
         }
     }
 
-    fn reads_like(&self, other: &Self) -> bool {
+    fn is_equivalent(&self, other: &Self) -> bool {
         self == other
     }
 
-    fn unrendered(reported: &Self, held: &Held<Self>) -> Self {
+    fn unrendered(reported: &Self, held: &PlatformValue<Self>) -> Self {
         if reported == held.shows() { held.value } else { *reported }
     }
 
@@ -118,12 +118,12 @@ impl FieldValue for ProductText {
         }
     }
 
-    fn reads_like(&self, other: &Self) -> bool {
+    fn is_equivalent(&self, other: &Self) -> bool {
         same(self.title.as_ref(), other.title.as_ref())
             && same(self.description.as_ref(), other.description.as_ref())
     }
 
-    fn unrendered(reported: &Self, held: &Held<Self>) -> Self {
+    fn unrendered(reported: &Self, held: &PlatformValue<Self>) -> Self {
         type Field = fn(&ProductText) -> &Option<String>;
         let field = |of: Field| {
             let (reported, shown) = (of(reported).as_ref(), of(held.shows()).as_ref());
@@ -188,9 +188,9 @@ mod tests {
 
     #[test]
     fn texts_that_differ_in_white_space_alone_read_alike() {
-        assert!(text("Green  tea ", "a\r\nb").reads_like(&text("Green tea", "a b")));
+        assert!(text("Green  tea ", "a\r\nb").is_equivalent(&text("Green tea", "a b")));
         assert!(
-            !text("Green tea", "").reads_like(&ProductText { description: None, ..text("Green tea", "") })
+            !text("Green tea", "").is_equivalent(&ProductText { description: None, ..text("Green tea", "") })
         );
     }
 
@@ -220,9 +220,9 @@ mod tests {
 
     #[test]
     fn a_field_that_shows_the_rendered_form_stands_for_what_was_written() {
-        let held = Held::shown(text("Tea", "<table>x</table>"), text("Tea", "x"));
+        let held = PlatformValue::shown(text("Tea", "<table>x</table>"), text("Tea", "x"));
         let reported = text("Better tea", "x");
         assert_eq!(ProductText::unrendered(&reported, &held), text("Better tea", "<table>x</table>"));
-        assert_eq!(Held::shown(text("Tea", "a  b"), text("Tea", "a b")).rendered, None);
+        assert_eq!(PlatformValue::shown(text("Tea", "a  b"), text("Tea", "a b")).rendered, None);
     }
 }

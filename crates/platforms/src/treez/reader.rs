@@ -17,7 +17,7 @@ const TICKET_PRODUCTS_MAX: usize = 50;
 const LISTED_QUANTITY_LIMIT: f64 = 30.0;
 
 /// The objects to look for in the reply.
-enum Sought {
+enum FetchTarget {
     /// The ticket of this id.
     Ticket(String),
     /// The products of these ids, no more than one list accepts.
@@ -25,28 +25,28 @@ enum Sought {
 }
 
 /// The objects that a fetch looks for; `None` if the delivery names nothing that can be fetched.
-fn sought(wanted: &Fetch<'_>) -> Result<Option<Sought>, Reject> {
+fn fetch_target(wanted: &Fetch<'_>) -> Result<Option<FetchTarget>, Reject> {
     match *wanted {
         Fetch::Notified { topic: "TICKET_STATUS", body, .. } => {
             let missing = || Reject::at(RejectClass::Schema, "/data/ticket_id", "no id of a ticket");
-            Ok(Some(Sought::Ticket(ticket_id(body).ok_or_else(missing)?)))
+            Ok(Some(FetchTarget::Ticket(ticket_id(body).ok_or_else(missing)?)))
         }
         Fetch::Notified { topic: "TICKET" | "TICKET_BY_STATUS", body, .. } => Ok(sold(body)),
         Fetch::Notified { topic: "INVENTORY", body, .. } => {
             let missing = || Reject::at(RejectClass::Schema, "/data/productId", "no id of a product");
             let named = body.pointer("/data/productId").or_else(|| body.get("productId")).and_then(text);
             let id = named.filter(|id| !id.is_empty()).ok_or_else(missing)?;
-            Ok(Some(Sought::Products(BTreeSet::from([id]))))
+            Ok(Some(FetchTarget::Products(BTreeSet::from([id]))))
         }
         Fetch::Notified { .. } => Ok(None),
         Fetch::Level { item, .. } | Fetch::Product { product: item, .. } => {
-            Ok(Some(Sought::Products(BTreeSet::from([item.to_string()]))))
+            Ok(Some(FetchTarget::Products(BTreeSet::from([item.to_string()]))))
         }
     }
 }
 
 /// The products whose stock a ticket has changed: no webhook is documented to report that. An open ticket changes none.
-fn sold(body: &Value) -> Option<Sought> {
+fn sold(body: &Value) -> Option<FetchTarget> {
     let status = body.pointer("/data/order_status").and_then(Value::as_str)?.to_ascii_uppercase();
     if !matches!(&*status, "COMPLETED" | "CANCELED" | "CANCELLED") {
         return None;
@@ -55,7 +55,7 @@ fn sold(body: &Value) -> Option<Sought> {
     let ids = items.iter().filter_map(|item| item.get("product_id").and_then(text));
     let ids: BTreeSet<String> = ids.filter(|id| !id.is_empty() && !id.eq_ignore_ascii_case("n/a")).collect();
     let ids: BTreeSet<String> = ids.into_iter().take(TICKET_PRODUCTS_MAX).collect();
-    (!ids.is_empty()).then_some(Sought::Products(ids))
+    (!ids.is_empty()).then_some(FetchTarget::Products(ids))
 }
 
 impl Reader for super::Treez {
@@ -76,11 +76,11 @@ impl Reader for super::Treez {
 /// The request of a fetch. The level is read with its product, whatever the location: the list filters by a location's
 /// name, not by its id.
 fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
-    let path = match sought(wanted)? {
+    let path = match fetch_target(wanted)? {
         None => return Ok(None),
-        Some(Sought::Ticket(id)) => format!("ticket/{}", escaped(&id)),
+        Some(FetchTarget::Ticket(id)) => format!("ticket/{}", escaped(&id)),
         // Without `active=ALL` a deactivated product is left out, and its level would never be read.
-        Some(Sought::Products(ids)) => {
+        Some(FetchTarget::Products(ids)) => {
             let ids: Vec<String> = ids.iter().map(|id| escaped(id)).collect();
             format!("product/product_list?id={}&active=ALL", ids.join(","))
         }
@@ -100,31 +100,31 @@ fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpR
 /// The objects in a reply, in the form of the webhooks that report them. A read-back of an object that isn't listed
 /// gives an absent level or a deleted product with the current time.
 fn page(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Result<Page, CallError> {
-    let Some(sought) = sought(wanted)? else { return Ok(Page::default()) };
-    if reply.status == 404 && matches!(sought, Sought::Ticket(_)) {
+    let Some(target) = fetch_target(wanted)? else { return Ok(Page::default()) };
+    if reply.status == 404 && matches!(target, FetchTarget::Ticket(_)) {
         return Err(CallError::Gone);
     }
     check(reply)?;
     let unread = |error| CallError::transient(format!("the reply is {error}"));
     let reply = json::reply(reply.body).map_err(unread)?;
-    let (topic, list, key) = match sought {
-        Sought::Ticket(_) => ("TICKET", "/ticketList", "ticket_id"),
-        Sought::Products(_) => ("PRODUCT", "/data/product_list", "product_id"),
+    let (topic, list, key) = match target {
+        FetchTarget::Ticket(_) => ("TICKET", "/ticketList", "ticket_id"),
+        FetchTarget::Products(_) => ("PRODUCT", "/data/product_list", "product_id"),
     };
     // The reply to an expired access token has status 200 and JSON without the list.
     let Some(listed) = reply.pointer(list).and_then(Value::as_array) else {
         let reason = "treez answered without a list, as it does to a token that ran out";
         return Err(Reject::new(RejectClass::Auth, reason).into());
     };
-    let is_sought = |object: &&Value| {
-        object.get(key).and_then(text).is_some_and(|id| match &sought {
-            Sought::Ticket(wanted) => *wanted == id,
-            Sought::Products(wanted) => wanted.contains(&id),
+    let is_target = |object: &&Value| {
+        object.get(key).and_then(text).is_some_and(|id| match &target {
+            FetchTarget::Ticket(wanted) => *wanted == id,
+            FetchTarget::Products(wanted) => wanted.contains(&id),
         })
     };
-    let found: Vec<&Value> = listed.iter().filter(is_sought).collect();
+    let found: Vec<&Value> = listed.iter().filter(is_target).collect();
     let missing = missing(wanted, context, &found);
-    let found = found.into_iter().map(|object| Object { topic, body: dressed(topic, object) });
+    let found = found.into_iter().map(|object| Object { topic, body: as_webhook(topic, object) });
     Ok(Page { objects: found.chain(missing).collect(), next: None })
 }
 
@@ -152,13 +152,13 @@ fn missing(wanted: &Fetch<'_>, context: &CallContext<'_>, found: &[&Value]) -> O
         Fetch::Level { item, location } => {
             let location = location.map(ExternalId::as_str);
             let absent = json!({"product_id": item.as_str(), "location_id": location, "observed_at": now});
-            Some(Object { topic: LEVEL_ABSENT, body: dressed(LEVEL_ABSENT, &absent) })
+            Some(Object { topic: LEVEL_ABSENT, body: as_webhook(LEVEL_ABSENT, &absent) })
         }
         Fetch::Product { .. } if !found.is_empty() => None,
         Fetch::Product { product, .. } => {
             let deleted =
                 json!({"product_id": product.as_str(), "product_status": "DELETED", "last_updated_at": now});
-            Some(Object { topic: "PRODUCT", body: dressed("PRODUCT", &deleted) })
+            Some(Object { topic: "PRODUCT", body: as_webhook("PRODUCT", &deleted) })
         }
     }
 }
@@ -192,7 +192,7 @@ fn reports_level(product: &Value, location: Option<&ExternalId>) -> bool {
     }
 }
 
-fn dressed(topic: &str, object: &Value) -> Vec<u8> {
+fn as_webhook(topic: &str, object: &Value) -> Vec<u8> {
     json!({"event_type": topic, "data": object}).to_string().into_bytes()
 }
 

@@ -38,7 +38,7 @@ mod tests {
     use model::Timestamp;
 
     #[test]
-    fn only_the_agreed_token_is_believed() {
+    fn only_the_agreed_token_is_verified() {
         let active = ["present".to_owned(), "former".to_owned()];
         let context = VerifyContext::new(&active, "", Timestamp::default());
         let check = |value: Option<&str>| {

@@ -175,7 +175,7 @@ fn further_headers(platform: &str) -> &'static [(&'static str, &'static str)] {
 }
 
 /// Returns true if `platform` verifies a request with these headers and this body.
-pub(crate) fn believes(
+pub(crate) fn verifies(
     platform: &dyn Platform,
     headers: &[(String, String)],
     body: &[u8],

@@ -40,14 +40,14 @@ fn act(topic: &str) -> Option<&str> {
 }
 
 /// Maps the body of an example under another topic.
-fn believed_as(example: &Example, topic: &str) -> Result<Rows, Reject> {
+fn verified_as(example: &Example, topic: &str) -> Result<Rows, Reject> {
     let body = Validator::of(example.platform).unwrap().read(topic, &example.body)?;
     let delivery = Delivery { kind: DeliveryKind::Platform(topic.into()), ..example.delivery() };
     example.platform.map(&delivery, &body, &CONTEXT())
 }
 
 #[test]
-fn no_body_is_believed_under_a_topic_of_another_kind_or_act() {
+fn no_body_is_mapped_under_a_topic_of_another_kind_or_act() {
     let mut tried = 0;
     for example in sent().filter(|example| example.platform.name() == "shopify") {
         let own = example.topic.name;
@@ -61,8 +61,8 @@ fn no_body_is_believed_under_a_topic_of_another_kind_or_act() {
             // A bare id proves nothing else: with another kind it names another object or none, and as an update it
             // changes nothing.
             let is_bare = act(own) == Some("delete") && act(topic.name).is_none_or(|act| act == "delete");
-            let believed = believed_as(&example, topic.name);
-            assert!(believed.is_err() || is_bare, "{} was believed as {}", example.label(), topic.name);
+            let verified = verified_as(&example, topic.name);
+            assert!(verified.is_err() || is_bare, "{} was verified as {}", example.label(), topic.name);
         }
     }
     assert!(tried > 200, "{tried}");
@@ -93,14 +93,19 @@ fn what_is_final_is_one_event_whatever_its_headers_say() {
 fn only_our_own_reading_of_a_product_that_is_gone_has_a_time() {
     let example = sent().find(|example| example.topic.name == "products/delete").unwrap();
     let body = json!({"id": 1, "updated_at": "2026-07-01T12:00:00Z"});
-    for (source, believed) in [(Source::Webhook, false), (Source::Publish, false), (Source::Fetch, true)] {
+    for (source, verified) in [(Source::Webhook, false), (Source::Publish, false), (Source::Fetch, true)] {
         let delivery = Delivery { source, ..example.delivery() };
-        assert_eq!(example.platform.map(&delivery, &body, &CONTEXT()).is_ok(), believed, "{source:?}");
+        assert_eq!(example.platform.map(&delivery, &body, &CONTEXT()).is_ok(), verified, "{source:?}");
     }
 }
 
 /// Checks an example's delivery at a connection of that account, with additional headers and fields.
-fn judged(example: &Example, account: &str, headers: &[(&str, &str)], fields: &Value) -> Result<(), Reject> {
+fn map_with(
+    example: &Example,
+    account: &str,
+    headers: &[(&str, &str)],
+    fields: &Value,
+) -> Result<(), Reject> {
     let mut body: Value = serde_json::from_slice(&example.body).unwrap();
     for (name, value) in fields.as_object().unwrap() {
         body[name] = value.clone();
@@ -163,8 +168,8 @@ fn a_delivery_that_names_another_account_is_refused() {
     for (name, claims) in [("customers_update.with_tags", shopify), ("customer_updated.sample", square)] {
         let example = sent().find(|example| example.name == name).unwrap();
         for (account, headers, fields, expected) in claims {
-            let judged = judged(&example, account, headers, fields);
-            assert_eq!(judged.is_ok(), *expected, "{name}: {account} {headers:?} {fields}: {judged:?}");
+            let result = map_with(&example, account, headers, fields);
+            assert_eq!(result.is_ok(), *expected, "{name}: {account} {headers:?} {fields}: {result:?}");
         }
     }
 }

@@ -208,12 +208,12 @@ async fn outage_of_runs(seconds: u64, makes_progress: bool) -> (Option<Duration>
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_partition_that_stands_still_makes_its_replica_unready_until_it_goes_on() {
+async fn a_stalled_partition_makes_its_replica_unready_until_it_goes_on() {
     for seconds in [0, 10] {
         let (unready_after, ready_again) = outage_of_runs(seconds, false).await;
         let unready_after = unready_after.expect("it is unready");
-        assert!(unready_after >= STANDS_STILL_AFTER, "{unready_after:?}");
-        assert!(unready_after < STANDS_STILL_AFTER * 2, "{unready_after:?}");
+        assert!(unready_after >= STALLED_AFTER, "{unready_after:?}");
+        assert!(unready_after < STALLED_AFTER * 2, "{unready_after:?}");
         assert!(ready_again, "it is ready again once it works");
     }
     assert_eq!(outage_of_runs(10, true).await, (None, true), "whoever gets on is ready");

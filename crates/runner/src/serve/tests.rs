@@ -78,19 +78,19 @@ impl Served {
 }
 
 async fn read_to_end(stream: &mut TcpStream) -> String {
-    let mut answer = Vec::new();
-    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    let mut response = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut response)).await;
     // A reset connection has ended, too.
     read.expect("it is closed").ok();
-    String::from_utf8(answer).unwrap()
+    String::from_utf8(response).unwrap()
 }
 
 async fn ask(stream: &mut TcpStream, path: &str) -> std::io::Result<String> {
     stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n").as_bytes()).await?;
-    let mut answer = vec![0; 4096];
-    let bytes = tokio::time::timeout(PATIENCE, stream.read(&mut answer)).await.expect("it answers")?;
-    answer.truncate(bytes);
-    Ok(String::from_utf8(answer).unwrap())
+    let mut response = vec![0; 4096];
+    let bytes = tokio::time::timeout(PATIENCE, stream.read(&mut response)).await.expect("it answers")?;
+    response.truncate(bytes);
+    Ok(String::from_utf8(response).unwrap())
 }
 
 #[tokio::test]
@@ -130,14 +130,14 @@ async fn malformed_requests_are_refused_whatever_they_ask_and_end_their_connecti
     ];
     for sent in malformed {
         // Sent after a good request, and before another one, which must not be served.
-        let answer = served.exchange(&[good, sent, good].concat()).await;
+        let response = served.exchange(&[good, sent, good].concat()).await;
         let statuses: Vec<&str> =
-            answer.match_indices("HTTP/1.1 ").map(|(at, _)| &answer[at + 9..at + 12]).collect();
-        assert_eq!(statuses, ["200", "400"], "{sent:?}: {answer}");
+            response.match_indices("HTTP/1.1 ").map(|(at, _)| &response[at + 9..at + 12]).collect();
+        assert_eq!(statuses, ["200", "400"], "{sent:?}: {response}");
     }
     let chunked = "POST /c HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
-    let answer = served.exchange(chunked).await;
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+    let response = served.exchange(chunked).await;
+    assert!(response.starts_with("HTTP/1.1 200") && response.contains("connection: close"), "{response}");
     let old = served.exchange("GET /d HTTP/1.0\r\n\r\n").await;
     assert!(old.starts_with("HTTP/1.0 200"), "HTTP/1.0 has no Host: {old}");
 }
@@ -146,8 +146,8 @@ async fn malformed_requests_are_refused_whatever_they_ask_and_end_their_connecti
 async fn a_connection_ends_behind_its_last_request_and_at_its_greatest_age() {
     let few = served(Listening { requests_per_connection_max: 2, ..listening() }).await;
     let good = "GET /a HTTP/1.1\r\nhost: h\r\n\r\n";
-    let answer = few.exchange(&good.repeat(3)).await;
-    assert_eq!(answer.matches("HTTP/1.1 200").count(), 2, "{answer}");
+    let response = few.exchange(&good.repeat(3)).await;
+    assert_eq!(response.matches("HTTP/1.1 200").count(), 2, "{response}");
     few.has_closed("requests").await;
 
     let brief = served(Listening { connection_age_max: Duration::from_millis(100), ..listening() }).await;
@@ -181,8 +181,8 @@ async fn who_sends_no_request_or_reads_no_response_is_given_up() {
     tokio::time::pause();
     sleep(HEADER_TIMEOUT + Duration::from_secs(1)).await;
     for stream in [&mut silent, &mut slow] {
-        let answer = read_to_end(stream).await;
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+        let response = read_to_end(stream).await;
+        assert!(response.is_empty() || response.starts_with("HTTP/1.1 408"), "{response}");
     }
     served.has_closed("header_timeout").await;
     assert!(!served.closed("write_timeout"));
@@ -198,7 +198,7 @@ fn a_shortage_is_logged_once_in_ten_seconds() {
         |shortage: &mut Shortage, second| shortage.note("tests", &error, began + Duration::from_secs(second));
     let logged: Vec<u64> = (0..25).filter(|second| said(&mut shortage, *second)).collect();
     assert_eq!(logged, [0, 10, 20]);
-    assert_eq!(shortage.unsaid, 4);
+    assert_eq!(shortage.suppressed, 4);
     let passed: Vec<u64> =
         (24..60).filter(|second| shortage.has_passed(began + Duration::from_secs(*second))).collect();
     assert_eq!(passed, [34]);

@@ -83,7 +83,7 @@ impl Api {
     }
 }
 
-pub(super) fn answer(api: &mut Api, state: &mut State, call: &Incoming, now: Instant) -> Reply {
+pub(super) fn respond(api: &mut Api, state: &mut State, call: &Incoming, now: Instant) -> Reply {
     if call.header("x-shopify-access-token") != Some(state.shop.token.as_str()) {
         let message = "[API] Invalid API key or access token (unrecognized login or wrong password)";
         return Reply::of(401, json!({"errors": message}));
@@ -123,7 +123,7 @@ fn execute(api: &mut Api, state: &mut State, operation: &Operation, now: Instant
     }
     let (mut data, mut errors, mut changes) = (Map::new(), Vec::new(), Vec::new());
     for field in &operation.fields {
-        let answered = if operation.mutation {
+        let result = if operation.mutation {
             mutate::run(state, field, api.rival_restocks, now).map(|(value, changed)| {
                 changes.extend(changed);
                 value
@@ -131,7 +131,7 @@ fn execute(api: &mut Api, state: &mut State, operation: &Operation, now: Instant
         } else {
             query(state, field)
         };
-        let value = answered.unwrap_or_else(|(message, code)| {
+        let value = result.unwrap_or_else(|(message, code)| {
             errors.push(json!({"message": message, "path": [field.alias], "extensions": {"code": code}}));
             Value::Null
         });

@@ -91,8 +91,8 @@ impl Simulation for Shopify {
 }
 
 impl Backend for Api {
-    fn answer(&mut self, state: &mut State, call: &Incoming, now: Instant) -> Reply {
-        api::answer(self, state, call, now)
+    fn respond(&mut self, state: &mut State, call: &Incoming, now: Instant) -> Reply {
+        api::respond(self, state, call, now)
     }
 
     fn throttled(&self) -> Reply {

@@ -93,8 +93,8 @@ fn page(entries: &[(String, Node)], field: &Field) -> Result<Node, Fault> {
     let first = usize::try_from(first.min(PAGE_MAX)).unwrap_or_default();
     let start = match field.argument("after").and_then(Value::as_str) {
         Some(after) => {
-            let place = entries.iter().position(|(cursor, _)| cursor == after);
-            place.ok_or_else(|| ("Invalid cursor for current pagination sort.".to_owned(), "BAD_REQUEST"))?
+            let index = entries.iter().position(|(cursor, _)| cursor == after);
+            index.ok_or_else(|| ("Invalid cursor for current pagination sort.".to_owned(), "BAD_REQUEST"))?
                 + 1
         }
         None => 0,

@@ -19,8 +19,8 @@ pub(super) fn throttled() -> Reply {
     Refusal { status: 429, category: "RATE_LIMIT_ERROR", code: "RATE_LIMITED", detail, field: None }.reply()
 }
 
-/// Replies to a call. `judged_ahead` is the lead of the clock that judges the age of changes.
-pub(super) fn answer(state: &mut State, call: &Incoming, judged_ahead: TimeDelta, now: Instant) -> Reply {
+/// Replies to a call. `clock_lead` is the lead of the clock that computes the age of changes.
+pub(super) fn respond(state: &mut State, call: &Incoming, clock_lead: TimeDelta, now: Instant) -> Reply {
     let bearer = call.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     if bearer != Some(state.shop.token.as_str()) {
         let detail = "This request could not be authorized.".to_owned();
@@ -33,10 +33,10 @@ pub(super) fn answer(state: &mut State, call: &Incoming, judged_ahead: TimeDelta
     }
     let segments: Vec<String> = call.segments().into_iter().map(decode).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let answered = match (call.method.as_str(), &segments[..]) {
+    let result = match (call.method.as_str(), &segments[..]) {
         ("POST", ["v2", "inventory", "changes", "batch-create"] | ["v2", "inventory", "batch-change"]) => {
             once(state, call, "inventory.changes.batch-create", |state, body| {
-                inventory::change(state, body, now, judged_ahead)
+                inventory::change(state, body, now, clock_lead)
             })
         }
         ("POST", ["v2", "catalog", "object"]) => {
@@ -56,7 +56,7 @@ pub(super) fn answer(state: &mut State, call: &Incoming, judged_ahead: TimeDelta
         ("GET", ["v2", "locations"]) => Ok(Reply::ok(locations(state))),
         _ => Err(Refusal::not_found("Resource not found.")),
     };
-    answered.unwrap_or_else(Refusal::reply)
+    result.unwrap_or_else(Refusal::reply)
 }
 
 fn is_date(text: &str) -> bool {

@@ -29,14 +29,14 @@ struct Checked {
     entry: Entry,
 }
 
-/// Enters changes of stock. `judged_ahead` is the lead of the clock that judges their age.
+/// Enters changes of stock. `clock_lead` is the lead of the clock that computes their age.
 pub(super) fn change(
     state: &mut State,
     body: &Map<String, Value>,
     now: Instant,
-    judged_ahead: TimeDelta,
+    clock_lead: TimeDelta,
 ) -> Result<Reply, Refusal> {
-    let oldest = now + judged_ahead - TimeDelta::hours(AGE_HOURS_MAX);
+    let oldest = now + clock_lead - TimeDelta::hours(AGE_HOURS_MAX);
     let changes = body.get("changes").and_then(Value::as_array).ok_or_else(|| Refusal::missing("changes"))?;
     if changes.is_empty() || changes.len() > CHANGES_MAX {
         return Err(Refusal::bad("INVALID_VALUE", "There must be 1 to 100 changes.", "changes"));

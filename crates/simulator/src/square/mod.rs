@@ -85,13 +85,13 @@ impl Simulation for Square {
 /// The API of one shop.
 #[derive(Debug, Default)]
 struct Api {
-    /// Lead of the clock that judges the age of changes.
-    judged_ahead: TimeDelta,
+    /// Lead of the clock that computes the age of changes.
+    clock_lead: TimeDelta,
 }
 
 impl Backend for Api {
-    fn answer(&mut self, state: &mut State, call: &Incoming, now: Instant) -> Reply {
-        api::answer(state, call, self.judged_ahead, now)
+    fn respond(&mut self, state: &mut State, call: &Incoming, now: Instant) -> Reply {
+        api::respond(state, call, self.clock_lead, now)
     }
 
     fn throttled(&self) -> Reply {
@@ -113,7 +113,7 @@ impl Backend for Api {
 
     fn disturb(&mut self, disturbance: Disturbance) {
         if let Disturbance::ClockAhead(by) = disturbance {
-            self.judged_ahead = by;
+            self.clock_lead = by;
         }
     }
 }

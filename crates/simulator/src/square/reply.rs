@@ -56,8 +56,8 @@ pub(super) fn page<T>(
     let start = match cursor {
         None | Some("") => 0,
         Some(cursor) => {
-            let place = cursor.strip_prefix("from-").and_then(|place| place.parse::<usize>().ok());
-            place.ok_or_else(|| Refusal::bad("INVALID_CURSOR", "The cursor is invalid.", "cursor"))?
+            let index = cursor.strip_prefix("from-").and_then(|index| index.parse::<usize>().ok());
+            index.ok_or_else(|| Refusal::bad("INVALID_CURSOR", "The cursor is invalid.", "cursor"))?
         }
     };
     let next = (start + limit < all.len()).then(|| format!("from-{}", start + limit));

@@ -40,7 +40,7 @@ impl Api {
     }
 }
 
-pub(super) fn answer(api: &mut Api, state: &mut State, call: &Incoming, now: Instant) -> Reply {
+pub(super) fn respond(api: &mut Api, state: &mut State, call: &Incoming, now: Instant) -> Reply {
     let segments: Vec<String> = call.segments().into_iter().map(decode).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let ["v2.0", "dispensary", dispensary, path @ ..] = &segments[..] else {

@@ -76,8 +76,8 @@ impl Simulation for Treez {
 }
 
 impl Backend for Api {
-    fn answer(&mut self, state: &mut State, call: &Incoming, now: Instant) -> Reply {
-        api::answer(self, state, call, now)
+    fn respond(&mut self, state: &mut State, call: &Incoming, now: Instant) -> Reply {
+        api::respond(self, state, call, now)
     }
 
     fn throttled(&self) -> Reply {

@@ -203,10 +203,10 @@ async fn a_clock_that_runs_ahead_finds_every_change_too_old() {
             "quantity": "1", "occurred_at": at}}]})
     };
     let path = "/v2/inventory/changes/batch-create";
-    simulator.shop().judge_times_ahead(TimeDelta::hours(25));
+    simulator.shop().set_clock_lead(TimeDelta::hours(25));
     let (status, body) = square(&simulator, path, &change("k1")).await;
     assert_eq!((status, &body["errors"][0]["code"]), (400, &json!("INVALID_TIME")));
-    simulator.shop().judge_times_ahead(TimeDelta::zero());
+    simulator.shop().set_clock_lead(TimeDelta::zero());
     assert_eq!(square(&simulator, path, &change("k2")).await.0, 200);
 
     let repeated = change("k3");

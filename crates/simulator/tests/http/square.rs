@@ -199,7 +199,7 @@ async fn calls_without_token_or_version_and_too_many_calls_are_refused() {
 
 #[tokio::test]
 async fn a_connection_that_is_closed_instead_of_an_answer_has_had_its_effect() {
-    let chaos = Chaos { reset_after_success: 1.0, answer_ms_max: 5, ..Chaos::default() };
+    let chaos = Chaos { reset_after_success: 1.0, response_ms_max: 5, ..Chaos::default() };
     let simulator = open_with("square", SimulatorOptions { chaos, ..SimulatorOptions::default() }).await;
     let (ids, location) = stocked(&simulator, 10);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -66,14 +66,14 @@ async fn what_was_accepted_is_what_came_to_an_end_and_what_is_under_way() {
     );
     assert_eq!(store.in_flight().await.unwrap(), 1);
 
-    let places = BTreeSet::from([(1, 0), (2, 0), (3, 0), (4, 0), (3, 1)]);
-    let missing = store.positions_without_outcome(&store_id(), &places).await.unwrap();
+    let positions = BTreeSet::from([(1, 0), (2, 0), (3, 0), (4, 0), (3, 1)]);
+    let missing = store.positions_without_outcome(&store_id(), &positions).await.unwrap();
     assert_eq!(missing, BTreeSet::from([(3, 1), (4, 0)]));
     assert!(store.contradictions(&store_id()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn a_dead_event_that_is_taken_in_again_keeps_its_earlier_end_and_its_count_of_attempts() {
+async fn a_dead_event_that_is_re_ingested_keeps_its_earlier_end_and_its_count_of_attempts() {
     let database = shop().await;
     let store = &database.store;
     let first = event(1, "a");

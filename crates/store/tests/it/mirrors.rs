@@ -12,9 +12,9 @@ use crate::{
 };
 use model::{
     AskedBy, Attention, Baseline, CallResult, ConflictKind, Currency, FieldKey, FieldMirror, FieldValue,
-    Gate, Held, LevelKey, LevelMirror, LevelOutcome, Meanwhile, Mirror, Money, Observation, Partition, Phase,
-    Position, ProductId, ProductText, Quantity, READINGS_MAX, Report, Schedule, VersionNumber, Waiting,
-    Write,
+    Gate, LevelKey, LevelMirror, LevelOutcome, Meanwhile, Mirror, Money, Observation, Partition, Phase,
+    PlatformValue, Position, ProductId, ProductText, Quantity, READINGS_MAX, Report, Schedule, VersionNumber,
+    Waiting, Write,
     record::{Changes, Facts, FirstKeys, RowKeys},
 };
 use sqlx::{Connection as _, PgConnection, Row as _};
@@ -83,12 +83,12 @@ fn level_mirrors() -> Vec<LevelMirror> {
 fn field_mirrors<V: FieldValue>(internal: &V::Internal, value: &V, from: &V) -> Vec<FieldMirror<V>> {
     let of = || FieldMirror::of(internal.clone());
     let mut mirrors = vec![FieldMirror::default(), of()];
-    let shown = Held::shown(from.clone(), value.clone());
+    let shown = PlatformValue::shown(from.clone(), value.clone());
     for phase in phases(value, from) {
         for baseline in [
             Baseline::Unheard,
             Baseline::Absent,
-            Baseline::Known(Held::plain(from.clone())),
+            Baseline::Known(PlatformValue::plain(from.clone())),
             Baseline::Known(shown.clone()),
         ] {
             let desired = Some(value.clone());
@@ -130,7 +130,8 @@ fn every_mirror() -> Vec<Mirror> {
 /// Returns the columns beside a mirror's state: the due work and its time.
 async fn columns(database: &Database, mirror: &Mirror) -> (Option<String>, i64) {
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
-    let (key, place) = (mirror.key(), mirror.key().location().map_or("", |place| place.as_str()).to_owned());
+    let (key, location) =
+        (mirror.key(), mirror.key().location().map_or("", |location| location.as_str()).to_owned());
     let row = sqlx::query(
         "SELECT attention, (extract(epoch FROM next_attempt_at) * 1000000)::int8 AS due, internal FROM mirrors
          WHERE connection = $1 AND kind = $2 AND external = $3 AND place = $4",
@@ -138,7 +139,7 @@ async fn columns(database: &Database, mirror: &Mirror) -> (Option<String>, i64) 
     .bind(key.connection().as_str())
     .bind(key.kind().as_str())
     .bind(key.external().as_str())
-    .bind(place)
+    .bind(location)
     .fetch_one(&mut connection)
     .await
     .unwrap();

@@ -128,7 +128,7 @@ pub(crate) async fn first_number_of_b(database: &Database) {
             rule: BaselineRule::Store,
             decimals: DECIMALS,
         };
-        assert_eq!(mirror.contact(&contact), ContactOutcome::StoreStands);
+        assert_eq!(mirror.contact(&contact), ContactOutcome::StoreKept);
     })
     .await;
 }

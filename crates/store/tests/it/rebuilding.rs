@@ -171,7 +171,7 @@ async fn rows_that_no_event_made_and_lines_that_differ_are_named_and_stay() {
         let mut found = step.ledger(&reported, i64::MIN, 3).await.unwrap();
         step.commit().await.unwrap();
         found.sort();
-        assert_eq!(found.iter().map(Difference::can_be_mended).filter(|mended| !mended).count(), 1);
+        assert_eq!(found.iter().map(Difference::is_correctable).filter(|corrected| !corrected).count(), 1);
         found.sort_by_key(|difference| difference.key.clone());
         assert_eq!(found, expected);
     }
@@ -182,7 +182,7 @@ async fn rows_that_no_event_made_and_lines_that_differ_are_named_and_stay() {
     let found = settle(store, &State::default(), true).await;
     let level = Difference { table: "inventory_levels", key: "v1 l1".to_owned(), what: Wrong::WithoutEvent };
     assert_eq!(found, [level]);
-    assert!(!found[0].can_be_mended());
+    assert!(!found[0].is_correctable());
     let another = State {
         levels: BTreeMap::from([((VariantId::new("v2").unwrap(), location()), Quantity::ZERO)]),
         ..State::default()

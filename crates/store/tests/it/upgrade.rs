@@ -7,8 +7,8 @@ use crate::{
     propagating::{claim, mirror},
 };
 use model::{
-    Attention, Baseline, Currency, FieldKey, FieldMirror, Held, LevelKey, LevelMirror, Meanwhile, Mirror,
-    Money, Observation, Phase, Position, ProductId, ProductText, Schedule, VersionNumber, Write,
+    Attention, Baseline, Currency, FieldKey, FieldMirror, LevelKey, LevelMirror, Meanwhile, Mirror, Money,
+    Observation, Phase, PlatformValue, Position, ProductId, ProductText, Schedule, VersionNumber, Write,
 };
 use sqlx::{Connection as _, PgConnection, Row as _};
 use store::Consumer;
@@ -158,7 +158,7 @@ async fn a_price_and_a_text_of_the_version_before_are_what_they_were() {
     let words = |title: &str| ProductText { title: Some(title.to_owned()), description: None };
     let expected_price = FieldMirror {
         observed: Some(seen(usd(1_000))),
-        baseline: Baseline::Known(Held::plain(usd(1_000))),
+        baseline: Baseline::Known(PlatformValue::plain(usd(1_000))),
         desired: Some(usd(1_250)),
         phase: Phase::Writing { write: write(usd(1_250), usd(1_000)), meanwhile: Meanwhile::Nothing },
         schedule: schedule(false),
@@ -167,7 +167,7 @@ async fn a_price_and_a_text_of_the_version_before_are_what_they_were() {
     let product = ProductId::new("p1").unwrap();
     let held = FieldMirror {
         observed: Some(seen(words("Green tea"))),
-        baseline: Baseline::Known(Held::plain(words("Green tea"))),
+        baseline: Baseline::Known(PlatformValue::plain(words("Green tea"))),
         desired: Some(words("Green\n tea ")),
         schedule: schedule(false),
         ..FieldMirror::of(product)

@@ -1,6 +1,6 @@
 //! Notices about an account, and decisions that people made about it.
 
-use super::{Decision, Sight, Write, contact, links, locations, sales};
+use super::{Decision, View, Write, contact, links, locations, sales};
 use model::{
     AccountNotice, Conflict, ConflictKind, CustomerId, Duty, Event, ExternalId, Gate, Instruction, LevelKey,
     Outcome,
@@ -11,12 +11,12 @@ use stage::Reject;
 const WHOLE_CONNECTION: &str = "the connection";
 
 /// Decides a notice: carries the duty out where that is possible, and always opens a conflict that a person confirms.
-pub(super) fn notice(event: &Event, notice: &AccountNotice, sight: &Sight<'_>) -> Decision {
+pub(super) fn notice(event: &Event, notice: &AccountNotice, view: &View<'_>) -> Decision {
     let external = &notice.external;
     let (kind, subject, detail, write) = match notice.duty {
         Duty::EraseCustomer => {
             let id = CustomerId::derive(&event.origin.connection, external);
-            let row = sales::erased(event, external, id.clone(), sight.facts.customers.get(&id));
+            let row = sales::erased(event, external, id.clone(), view.facts.customers.get(&id));
             let detail = "the record was erased; RAW and dead letters that hold the customer's data are dropped at \
                 the end of their retention";
             (ConflictKind::EraseCustomer, format!("customer {external}"), detail, Some(Write::Customer(row)))
@@ -37,8 +37,8 @@ pub(super) fn notice(event: &Event, notice: &AccountNotice, sight: &Sight<'_>) -
             (ConflictKind::AccessRevoked, WHOLE_CONNECTION.to_owned(), detail, Some(Write::AccessRevoked))
         }
     };
-    let conflict = Conflict { detail: detail.to_owned(), ..sight.conflict(event, kind, subject) };
-    let mut decision = Decision::ends(Outcome::Applied, "");
+    let conflict = Conflict { detail: detail.to_owned(), ..view.conflict(event, kind, subject) };
+    let mut decision = Decision::of(Outcome::Applied, "");
     decision.writes.extend(write);
     decision.writes.push(Write::Conflict(conflict));
     decision
@@ -48,20 +48,20 @@ pub(super) fn notice(event: &Event, notice: &AccountNotice, sight: &Sight<'_>) -
 pub(super) fn instruction(
     event: &Event,
     instruction: &Instruction,
-    sight: &Sight<'_>,
+    view: &View<'_>,
 ) -> Result<Decision, Reject> {
     match instruction {
-        Instruction::Link { variant, to } => links::by_hand(event, variant, to, sight),
-        Instruction::Unlink { variant } => links::undone_by_hand(event, variant, sight),
-        Instruction::LinkLocation { location, to } => Ok(locations::link(event, location, to, sight)),
+        Instruction::Link { variant, to } => links::by_hand(event, variant, to, view),
+        Instruction::Unlink { variant } => links::undone_by_hand(event, variant, view),
+        Instruction::LinkLocation { location, to } => Ok(locations::link(event, location, to, view)),
         Instruction::Adopt { item, location, side } => {
-            contact::adopt(event, &level_key(event, item, location), *side, sight)
+            contact::adopt(event, &level_key(event, item, location), *side, view)
         }
         Instruction::Baseline(rule) => {
-            let mut together = Decision::ends(Outcome::Applied, "");
+            let mut together = Decision::of(Outcome::Applied, "");
             together.writes.push(Write::Rule(*rule));
-            for key in waiting(event, sight) {
-                let decision = contact::answer(event, &key, *rule, sight)?;
+            for key in waiting(event, view) {
+                let decision = contact::resolve(event, &key, *rule, view)?;
                 together.writes.extend(decision.writes);
                 together.effects.extend(decision.effects);
             }
@@ -75,9 +75,9 @@ fn level_key(event: &Event, item: &ExternalId, location: &model::LocationId) -> 
 }
 
 /// The connection's mirrors whose first contact waits for a person's decision.
-fn waiting(event: &Event, sight: &Sight<'_>) -> Vec<LevelKey> {
+fn waiting(event: &Event, view: &View<'_>) -> Vec<LevelKey> {
     let of_connection =
-        sight.facts.mirrors.levels.iter().filter(|(key, _)| key.connection == event.origin.connection);
+        view.facts.mirrors.levels.iter().filter(|(key, _)| key.connection == event.origin.connection);
     of_connection
         .filter(|(_, mirror)| matches!(mirror.gate, Gate::Asked | Gate::Unproven))
         .map(|(key, _)| key.clone())

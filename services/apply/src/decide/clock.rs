@@ -1,6 +1,6 @@
 //! Clocks of platforms: times and versions too far in the future are replaced.
 
-use super::{Sight, Write};
+use super::{View, Write};
 use model::{
     CLOCK_LEAD_MAX, Conflict, ConflictKind, Event, Precision, SourceVersion, Timestamp, VersionNumber,
 };
@@ -9,10 +9,10 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// Replaces a time or version that is later than the time of receipt by more than [`CLOCK_LEAD_MAX`] with the time of
 /// receipt. Returns whether it replaced one.
-pub(super) fn believe(event: &mut Event) -> bool {
+pub(super) fn replace_implausible(event: &mut Event) -> bool {
     let latest = event.received_at.after(CLOCK_LEAD_MAX);
     let leads = event.occurred_at.is_some_and(|at| at > latest);
-    let ahead = event.version.filter(|version| !version.number.is_believed(event.received_at));
+    let ahead = event.version.filter(|version| !version.number.is_plausible(event.received_at));
     if leads {
         event.occurred_at = Some(event.received_at);
     }
@@ -35,18 +35,18 @@ fn stand_in(precision: Precision, received_at: Timestamp) -> SourceVersion {
 
 /// The conflict about a clock that is ahead; or its end, if one may be open, once the connection reports a plausible
 /// time. A reading of our own doesn't end it, because its times are ours.
-pub(super) fn conflict(event: &Event, leads: bool, sight: &Sight<'_>) -> Option<Write> {
+pub(super) fn conflict(event: &Event, leads: bool, view: &View<'_>) -> Option<Write> {
     const CLOCK: &str = "clock";
     if leads {
         let detail = "a time or version lies in the future; the time of receipt stands in for it";
         return Some(Write::Conflict(Conflict {
             detail: detail.to_owned(),
-            ..sight.conflict(event, ConflictKind::ClockSkew, CLOCK.to_owned())
+            ..view.conflict(event, ConflictKind::ClockSkew, CLOCK.to_owned())
         }));
     }
-    let is_believed = event.occurred_at.is_some() && !event.is_read_back;
-    let is_over = is_believed && sight.may_be_open(event, ConflictKind::ClockSkew);
-    is_over.then(|| Write::ConflictEnd(sight.conflict_end(event, ConflictKind::ClockSkew, CLOCK.to_owned())))
+    let is_plausible = event.occurred_at.is_some() && !event.is_read_back;
+    let is_over = is_plausible && view.may_be_open(event, ConflictKind::ClockSkew);
+    is_over.then(|| Write::ConflictEnd(view.conflict_end(event, ConflictKind::ClockSkew, CLOCK.to_owned())))
 }
 
 /// The clock of the fields that the event sets: the time of the change according to the platform, if it reports one,

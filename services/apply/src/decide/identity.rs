@@ -3,7 +3,7 @@
 //! Decided from the record and the earlier events of the batch, so that the division of events into batches doesn't
 //! matter. A number that two variants have matches neither.
 
-use super::Sight;
+use super::View;
 use model::{
     Event, ExternalId, Product, ProductId, Variant, VariantId,
     record::{Facts, SkuCandidate, VariantRow},
@@ -34,8 +34,8 @@ pub(super) struct Identified<'a> {
 
 /// Identifies the variants of a report by link, else by the merchant's number, else as new. A variant that only this
 /// connection links, and whose number changed to that of another one, is identified as that other one from now on.
-pub(super) fn identify<'a>(event: &Event, reported: &'a Product, sight: &Sight<'_>) -> Identity<'a> {
-    let numbers = Numbers::of(event, reported, sight);
+pub(super) fn identify<'a>(event: &Event, reported: &'a Product, view: &View<'_>) -> Identity<'a> {
+    let numbers = Numbers::of(event, reported, view);
     let mut taken = BTreeSet::new();
     let mut variants = Vec::new();
     for variant in &reported.variants {
@@ -43,20 +43,20 @@ pub(super) fn identify<'a>(event: &Event, reported: &'a Product, sight: &Sight<'
         taken.insert(identified.id.clone());
         variants.push(identified);
     }
-    let product = product(event, reported, &variants, sight);
+    let product = product(event, reported, &variants, view);
     Identity { product, variants }
 }
 
 /// The product of the variants, where known; else the one that the connection linked, else a new one.
-fn product(event: &Event, reported: &Product, variants: &[Identified<'_>], sight: &Sight<'_>) -> ProductId {
-    let linked = sight.product(event, &reported.external);
+fn product(event: &Event, reported: &Product, variants: &[Identified<'_>], view: &View<'_>) -> ProductId {
+    let linked = view.product(event, &reported.external);
     let products: BTreeSet<&ProductId> =
-        variants.iter().filter_map(|variant| sight.product_of(event, &variant.id)).collect();
+        variants.iter().filter_map(|variant| view.product_of(event, &variant.id)).collect();
     match (linked, products.into_iter().collect::<Vec<_>>().as_slice()) {
         // All variants belong to another product, so the reported product is that one.
         (Some(linked), [only])
             if **only != linked
-                && variants.iter().all(|variant| sight.product_of(event, &variant.id).is_some()) =>
+                && variants.iter().all(|variant| view.product_of(event, &variant.id).is_some()) =>
         {
             (*only).clone()
         }
@@ -68,23 +68,23 @@ fn product(event: &Event, reported: &Product, variants: &[Identified<'_>], sight
 
 struct Numbers<'a> {
     event: &'a Event,
-    sight: &'a Sight<'a>,
+    view: &'a View<'a>,
     /// The number of the report's variants for each merchant's number.
     counts: BTreeMap<String, usize>,
     reported: BTreeSet<&'a ExternalId>,
 }
 
 impl<'a> Numbers<'a> {
-    fn of(event: &'a Event, reported: &'a Product, sight: &'a Sight<'a>) -> Self {
+    fn of(event: &'a Event, reported: &'a Product, view: &'a View<'a>) -> Self {
         let mut counts = BTreeMap::new();
         for key in reported.variants.iter().filter_map(number) {
             *counts.entry(key).or_default() += 1;
         }
-        Self { event, sight, counts, reported: reported.variants.iter().map(|it| &it.external).collect() }
+        Self { event, view, counts, reported: reported.variants.iter().map(|it| &it.external).collect() }
     }
 
     fn identify<'r>(&self, reported: &'r Variant, taken: &BTreeSet<VariantId>) -> Identified<'r> {
-        let linked = self.sight.variant(self.event, reported);
+        let linked = self.view.variant(self.event, reported);
         let key = number(reported);
         let is_shared = key.as_ref().is_some_and(|key| self.counts.get(key).copied().unwrap_or(0) > 1);
         let matched = match (&linked, &key) {
@@ -115,9 +115,9 @@ impl<'a> Numbers<'a> {
     /// Returns whether the number differs from the variant's known one, and no other connection uses the link.
     fn changed(&self, linked: &VariantId, key: &str) -> bool {
         let connection = &self.event.origin.connection;
-        let others = self.sight.facts.linked_by.get(linked);
+        let others = self.view.facts.linked_by.get(linked);
         let is_own = others.is_none_or(|by| by.iter().all(|by| by == connection));
-        let known = self.sight.facts.variants.get(linked).and_then(|row| row.sku.as_ref());
+        let known = self.view.facts.variants.get(linked).and_then(|row| row.sku.as_ref());
         let known = known.and_then(|sku| sku_key(&sku.value));
         is_own && known.as_deref() != Some(key)
     }
@@ -127,7 +127,7 @@ impl<'a> Numbers<'a> {
     fn match_number(&self, key: &str, linked: Option<&VariantId>, taken: &BTreeSet<VariantId>) -> Match {
         let connection = &self.event.origin.connection;
         let store = self.event.origin.store.clone();
-        let Some(candidates) = self.sight.facts.skus.get(&(store, key.to_owned())) else {
+        let Some(candidates) = self.view.facts.skus.get(&(store, key.to_owned())) else {
             return Match::None;
         };
         let others = || candidates.iter().filter(|(id, _)| Some(*id) != linked);
@@ -152,15 +152,15 @@ impl<'a> Numbers<'a> {
     fn is_leaving(&self, id: &VariantId) -> bool {
         let connection = &self.event.origin.connection;
         let model::Payload::Product(reported) = &self.event.payload else { return false };
-        let product = self.sight.product(self.event, &reported.external);
-        let Some(product) = product.filter(|product| self.sight.product_of(self.event, id) == Some(product))
+        let product = self.view.product(self.event, &reported.external);
+        let Some(product) = product.filter(|product| self.view.product_of(self.event, id) == Some(product))
         else {
             return false;
         };
-        if !self.sight.is_alone(self.event, &reported.external, &product) {
+        if !self.view.is_alone(self.event, &reported.external, &product) {
             return false;
         }
-        let links = &self.sight.facts.links.variants;
+        let links = &self.view.facts.links.variants;
         let mut own = links.iter().filter(|((by, _), variant)| by == connection && *variant == id);
         reported.variants_complete && own.all(|((_, external), _)| !self.reported.contains(external))
     }
@@ -168,7 +168,7 @@ impl<'a> Numbers<'a> {
 
 /// Returns whether another variant that some platform has, in the record or in the report itself, has the same number
 /// as the reported one.
-pub(super) fn has_rivals(event: &Event, identified: &Identified<'_>, sight: &Sight<'_>) -> bool {
+pub(super) fn has_rivals(event: &Event, identified: &Identified<'_>, view: &View<'_>) -> bool {
     let variant = identified.reported;
     let Some(key) = number(variant) else { return false };
     let twin = |product: &Product| {
@@ -177,7 +177,7 @@ pub(super) fn has_rivals(event: &Event, identified: &Identified<'_>, sight: &Sig
     if matches!(&event.payload, model::Payload::Product(product) if twin(product)) {
         return true;
     }
-    let candidates = sight.facts.skus.get(&(event.origin.store.clone(), key));
+    let candidates = view.facts.skus.get(&(event.origin.store.clone(), key));
     candidates.is_some_and(|candidates| {
         let others = candidates.iter().filter(|(id, _)| **id != identified.id);
         others.into_iter().any(|(_, candidate)| !candidate.linked_by.is_empty())

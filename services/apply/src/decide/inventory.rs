@@ -4,7 +4,7 @@
 //! difference between a report and the platform's baseline; a first number is a contact (`contact.rs`).
 //! `model::LevelMirror` classifies a report; this file applies it to the store.
 
-use super::{Decision, Sight, Write, contact, locations};
+use super::{Decision, View, Write, contact, locations};
 use model::{
     Action, Conflict, ConflictKind, Event, ExternalId, Gate, InventoryReport, LevelKey, LevelMirror,
     LevelOutcome, LocationId, Mirror, MirrorKey, Outcome, Quantity, Report, StockedAt, VariantId,
@@ -34,14 +34,14 @@ fn report(event: &Event, key: &LevelKey, value: Option<Quantity>) -> Report<Quan
 pub(super) fn reported(
     event: &Event,
     reported: &InventoryReport,
-    sight: &Sight<'_>,
+    view: &View<'_>,
 ) -> Result<Decision, Reject> {
-    let Some(location) = locations::of(event, reported.location.as_ref(), sight) else {
-        return Ok(locations::unlinked(event, reported.location.as_ref(), sight));
+    let Some(location) = locations::of(event, reported.location.as_ref(), view) else {
+        return Ok(locations::unlinked(event, reported.location.as_ref(), view));
     };
-    let mut decision = at_location(event, &reported.item, location, reported.available, sight)?;
+    let mut decision = at_location(event, &reported.item, location, reported.available, view)?;
     if let Some(external) = &reported.location {
-        decision.writes.extend(locations::linked_again(event, external, sight));
+        decision.writes.extend(locations::linked_again(event, external, view));
     }
     Ok(decision)
 }
@@ -51,12 +51,12 @@ fn at_location(
     item: &ExternalId,
     location: LocationId,
     available: Option<Quantity>,
-    sight: &Sight<'_>,
+    view: &View<'_>,
 ) -> Result<Decision, Reject> {
     let key = key(event, item, location);
-    let known = sight.facts.mirrors.levels.get(&key);
+    let known = view.facts.mirrors.levels.get(&key);
     // A link may have changed since enrich read it: the mirror and the record have the newer one.
-    let variant = known.map_or_else(|| sight.item_link(event, item), |mirror| mirror.variant.clone());
+    let variant = known.map_or_else(|| view.item_link(event, item), |mirror| mirror.variant.clone());
     let mut mirror = known.cloned().unwrap_or_else(|| LevelMirror::of(variant));
     let report = report(event, &key, available);
     if event.action == Action::Created {
@@ -64,39 +64,39 @@ fn at_location(
     }
     let outcome = mirror.observe(&report);
     let mut decision = match outcome {
-        LevelOutcome::Stale => return Ok(Decision::ends(Outcome::Stale, "")),
-        LevelOutcome::Ambiguous => Decision::ends(Outcome::Unchanged, AMBIGUOUS),
-        LevelOutcome::Echo => Decision::ends(Outcome::Echo, ""),
-        LevelOutcome::Contested => Decision::ends(
+        LevelOutcome::Stale => return Ok(Decision::of(Outcome::Stale, "")),
+        LevelOutcome::Ambiguous => Decision::of(Outcome::Unchanged, AMBIGUOUS),
+        LevelOutcome::Echo => Decision::of(Outcome::Echo, ""),
+        LevelOutcome::Contested => Decision::of(
             Outcome::Applied,
             "reported while our own write was under way; the platform is read after it",
         ),
-        LevelOutcome::Unchanged | LevelOutcome::Unlinked(false) => Decision::ends(Outcome::Unchanged, ""),
+        LevelOutcome::Unchanged | LevelOutcome::Unlinked(false) => Decision::of(Outcome::Unchanged, ""),
         LevelOutcome::Forgotten(true) => {
-            Decision::ends(Outcome::Applied, "the platform doesn't count the item here any more")
+            Decision::of(Outcome::Applied, "the platform doesn't count the item here any more")
         }
         LevelOutcome::Forgotten(false) => {
-            Decision::ends(Outcome::Filtered, "the platform doesn't count the item here")
+            Decision::of(Outcome::Filtered, "the platform doesn't count the item here")
         }
         LevelOutcome::Unlinked(true) => {
-            Decision::ends(Outcome::Applied, "the item isn't linked to a product yet")
+            Decision::of(Outcome::Applied, "the item isn't linked to a product yet")
         }
-        LevelOutcome::FirstContact => contact::first(event, &key, &mut mirror, sight)?,
-        LevelOutcome::Moved(by) => moved(event, &key, &mirror, by, sight)?,
+        LevelOutcome::FirstContact => contact::first(event, &key, &mut mirror, view)?,
+        LevelOutcome::Moved(by) => moved(event, &key, &mirror, by, view)?,
         LevelOutcome::MovedUncertain(by) => {
-            let mut decision = moved(event, &key, &mirror, by, sight)?;
-            decision.writes.push(Write::Conflict(uncertain(event, &key, sight)));
+            let mut decision = moved(event, &key, &mirror, by, view)?;
+            decision.writes.push(Write::Conflict(uncertain(event, &key, view)));
             decision
         }
     };
     if matches!(outcome, LevelOutcome::Forgotten(true)) {
-        decision.writes.push(Write::ConflictEnd(sight.conflict_end(
+        decision.writes.push(Write::ConflictEnd(view.conflict_end(
             event,
             ConflictKind::FirstContact,
             key.subject(),
         )));
     }
-    mirror.accept_agreement(sight, &key, decision.level());
+    mirror.accept_agreement(view, &key, decision.level());
     if known != Some(&mirror) {
         decision.writes.push(Write::Mirror(Mirror::Level(key, mirror)));
     }
@@ -109,19 +109,19 @@ fn moved(
     key: &LevelKey,
     mirror: &LevelMirror,
     by: Quantity,
-    sight: &Sight<'_>,
+    view: &View<'_>,
 ) -> Result<Decision, Reject> {
-    let Some(variant) = &mirror.variant else { return Ok(Decision::ends(Outcome::Unchanged, "")) };
-    let level = sight.level(variant, &key.location);
+    let Some(variant) = &mirror.variant else { return Ok(Decision::of(Outcome::Unchanged, "")) };
+    let level = view.level(variant, &key.location);
     let (delta, level, reason) = if let Some(level) = level {
         (by, level.plus(by).ok_or_else(out_of_bounds)?, MovementReason::Reported)
     } else {
         let number = mirror.baseline.known().copied().unwrap_or_default();
         (number, number, MovementReason::FirstCount)
     };
-    let mut decision = Decision::ends(Outcome::Applied, "");
+    let mut decision = Decision::of(Outcome::Applied, "");
     decision.moves(variant.clone(), key.location.clone(), delta, level, reason);
-    decision.writes.extend(oversold(event, variant, &key.location, delta, level, sight));
+    decision.writes.extend(oversold(event, variant, &key.location, delta, level, view));
     Ok(decision)
 }
 
@@ -137,38 +137,38 @@ pub(super) fn oversold(
     location: &LocationId,
     delta: Quantity,
     level: Quantity,
-    sight: &Sight<'_>,
+    view: &View<'_>,
 ) -> Option<Write> {
     let before = level.minus(delta).unwrap_or_default();
     let subject = Conflict::about_variant(variant, location);
     if level < Quantity::ZERO && delta < Quantity::ZERO {
         let detail = format!("{before} were left, {} went: {level} remain", -delta);
-        let conflict = Conflict { detail, ..sight.conflict(event, ConflictKind::Oversold, subject) };
+        let conflict = Conflict { detail, ..view.conflict(event, ConflictKind::Oversold, subject) };
         return Some(Write::Conflict(conflict));
     }
     let is_over = before < Quantity::ZERO && level >= Quantity::ZERO;
-    is_over.then(|| Write::ConflictEnd(sight.conflict_end(event, ConflictKind::Oversold, subject)))
+    is_over.then(|| Write::ConflictEnd(view.conflict_end(event, ConflictKind::Oversold, subject)))
 }
 
-fn uncertain(event: &Event, key: &LevelKey, sight: &Sight<'_>) -> Conflict {
+fn uncertain(event: &Event, key: &LevelKey, view: &View<'_>) -> Conflict {
     Conflict {
         detail:
             "a write was too old to be repeated and its reply was lost; the number read since may count it"
                 .to_owned(),
-        ..sight.conflict(event, ConflictKind::WriteUncertain, key.subject())
+        ..view.conflict(event, ConflictKind::WriteUncertain, key.subject())
     }
 }
 
 /// Forgets the levels of an item that the platform no longer counts anywhere: no level moves.
-pub(super) fn untracked(event: &Event, item: &ExternalId, sight: &Sight<'_>) -> Result<Decision, Reject> {
-    everywhere_but(event, item, &[], None, sight)
+pub(super) fn untracked(event: &Event, item: &ExternalId, view: &View<'_>) -> Result<Decision, Reject> {
+    everywhere_but(event, item, &[], None, view)
 }
 
 /// Decides the complete list of an item's locations: at every other location the platform has none.
-pub(super) fn stocked(event: &Event, stocked: &StockedAt, sight: &Sight<'_>) -> Result<Decision, Reject> {
+pub(super) fn stocked(event: &Event, stocked: &StockedAt, view: &View<'_>) -> Result<Decision, Reject> {
     let named: Vec<LocationId> =
-        stocked.locations.iter().filter_map(|external| locations::of(event, Some(external), sight)).collect();
-    everywhere_but(event, &stocked.item, &named, Some(Quantity::ZERO), sight)
+        stocked.locations.iter().filter_map(|external| locations::of(event, Some(external), view)).collect();
+    everywhere_but(event, &stocked.item, &named, Some(Quantity::ZERO), view)
 }
 
 /// Reports `available` at every location of the item that has a baseline and isn't among `named`.
@@ -177,15 +177,15 @@ fn everywhere_but(
     item: &ExternalId,
     named: &[LocationId],
     available: Option<Quantity>,
-    sight: &Sight<'_>,
+    view: &View<'_>,
 ) -> Result<Decision, Reject> {
-    let mut together = Decision::ends(Outcome::Unchanged, "");
-    for key in sight.levels_of(&event.origin.connection, item) {
-        let is_known = sight.facts.mirrors.levels.get(&key).is_some_and(|it| it.baseline.known().is_some());
+    let mut together = Decision::of(Outcome::Unchanged, "");
+    for key in view.levels_of(&event.origin.connection, item) {
+        let is_known = view.facts.mirrors.levels.get(&key).is_some_and(|it| it.baseline.known().is_some());
         if !is_known || named.contains(&key.location) {
             continue;
         }
-        let decision = at_location(event, item, key.location, available, sight)?;
+        let decision = at_location(event, item, key.location, available, view)?;
         if decision.outcome == Outcome::Applied {
             (together.outcome, together.reason) = (decision.outcome, decision.reason);
         }
@@ -199,14 +199,14 @@ fn everywhere_but(
 pub(super) trait Agreement {
     /// Sets the desired level to the store's own one where the platform already holds it, so that no write becomes due.
     /// `level` is the level that results from the event, if it moves it.
-    fn accept_agreement(&mut self, sight: &Sight<'_>, key: &LevelKey, level: Option<Quantity>);
+    fn accept_agreement(&mut self, view: &View<'_>, key: &LevelKey, level: Option<Quantity>);
 }
 
 impl Agreement for LevelMirror {
-    fn accept_agreement(&mut self, sight: &Sight<'_>, key: &LevelKey, level: Option<Quantity>) {
+    fn accept_agreement(&mut self, view: &View<'_>, key: &LevelKey, level: Option<Quantity>) {
         let Some(variant) = &self.variant else { return };
-        let level = level.or_else(|| sight.level(variant, &key.location));
-        let wanted = level.map(|level| level.floored(sight.decimals(&key.connection)));
+        let level = level.or_else(|| view.level(variant, &key.location));
+        let wanted = level.map(|level| level.floored(view.decimals(&key.connection)));
         if self.desired.is_some() && self.gate == Gate::Open && wanted == self.baseline.known().copied() {
             (self.desired, self.cause) = (wanted, None);
             self.end_refusal();

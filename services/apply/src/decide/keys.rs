@@ -3,11 +3,11 @@
 //! Rows are loaded in rounds, because loaded rows may show that more are needed. [`row_keys`] names the rows not
 //! requested yet; once it names nothing new, all rows that a decision can touch are loaded.
 
-use super::prospects::Prospects;
+use super::link_candidates::LinkCandidates;
 use super::{
     identity::{self, identify},
     locations,
-    sight::{Companions, Sight, keys_of},
+    view::{LevelIndex, View, keys_of},
 };
 use model::{
     Baseline, CustomerId, DroppedInput, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction,
@@ -76,15 +76,15 @@ pub fn first_keys<'a>(
 /// settled reports. A product event of the batch may link the item of a later report: the rows of both are among them.
 pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts, asked: &RowKeys) -> RowKeys {
     // No key selected here depends on other platforms' mirrors.
-    let companions = Companions::default();
-    let sight = Sight { facts, companions: &companions };
+    let level_index = LevelIndex::default();
+    let view = View { facts, level_index: &level_index };
     let mut keys = RowKeys::default();
     let events: Vec<&Event> = events.into_iter().collect();
-    let prospects = Prospects::of(&events, &sight);
-    let links_nothing = prospects.is_empty();
+    let candidates = LinkCandidates::of(&events, &view);
+    let links_nothing = candidates.is_empty();
     for event in events {
-        if !(links_nothing && is_settled(event, &sight)) {
-            one(event, &sight, &prospects, asked, &mut keys);
+        if !(links_nothing && is_settled(event, &view)) {
+            one(event, &view, &candidates, asked, &mut keys);
         }
     }
     // The row of a linked variant names its product.
@@ -94,13 +94,13 @@ pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts, 
 
 /// Returns whether the event is the report of a level for which everything is loaded, as is the case for most after
 /// one round.
-fn is_settled(event: &Event, sight: &Sight<'_>) -> bool {
+fn is_settled(event: &Event, view: &View<'_>) -> bool {
     let Payload::Inventory(report) = &event.payload else { return false };
-    let Some(location) = locations::of(event, report.location.as_ref(), sight) else { return true };
+    let Some(location) = locations::of(event, report.location.as_ref(), view) else { return true };
     let key = LevelKey { connection: event.origin.connection.clone(), item: report.item.clone(), location };
-    let Some(mirror) = sight.facts.mirrors.levels.get(&key) else { return false };
+    let Some(mirror) = view.facts.mirrors.levels.get(&key) else { return false };
     let Some(variant) = mirror.variant.clone() else { return false };
-    is_past_first_contact(mirror) && sight.facts.levels.contains_key(&(variant, key.location))
+    is_past_first_contact(mirror) && view.facts.levels.contains_key(&(variant, key.location))
 }
 
 /// Returns whether the next number is no first contact.
@@ -108,20 +108,20 @@ fn is_past_first_contact(mirror: &LevelMirror) -> bool {
     mirror.proven && matches!(mirror.baseline, Baseline::Known(_))
 }
 
-fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, asked: &RowKeys, keys: &mut RowKeys) {
+fn one(event: &Event, view: &View<'_>, candidates: &LinkCandidates, asked: &RowKeys, keys: &mut RowKeys) {
     let connection = &event.origin.connection;
     let field =
         |external: &ExternalId| FieldKey { connection: connection.clone(), external: external.clone() };
     match &event.payload {
         Payload::Inventory(report) => {
-            let linked = locations::of(event, report.location.as_ref(), sight);
-            let linking = || prospects.of_location(connection, report.location.as_ref()?).cloned();
+            let linked = locations::of(event, report.location.as_ref(), view);
+            let linking = || candidates.of_location(connection, report.location.as_ref()?).cloned();
             if let Some(location) = linked.or_else(linking) {
-                level(event, &report.item, location, sight, prospects, asked, keys);
+                level(event, &report.item, location, view, candidates, asked, keys);
             }
         }
-        Payload::Stocked(stocked) => item(event, &stocked.item, sight, prospects, keys),
-        Payload::Product(product) => product_keys(event, product, sight, prospects, keys),
+        Payload::Stocked(stocked) => item(event, &stocked.item, view, candidates, keys),
+        Payload::Product(product) => product_keys(event, product, view, candidates, keys),
         Payload::Order(order) => drop(keys.orders.insert(OrderId::derive(connection, &order.external))),
         Payload::Customer(customer) => {
             keys.customers.insert(CustomerId::derive(connection, &customer.external));
@@ -133,23 +133,23 @@ fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, asked: &RowKeys,
             Duty::ReportCustomer | Duty::EraseAccount | Duty::AccessRevoked => {}
         },
         Payload::Instruction { instruction, .. } => {
-            instruction_keys(event, instruction, sight, prospects, asked, keys);
+            instruction_keys(event, instruction, view, candidates, asked, keys);
         }
         Payload::Deleted { entity, external } => match entity {
             EntityKind::Product => {
                 keys.mirrors.insert(MirrorKey::Text(field(external)));
-                if let Some(product) = sight.product(event, external) {
+                if let Some(product) = view.product(event, external) {
                     keys.products_of.insert(product.clone());
-                    for (external, variant) in sight.variants_of(event, &product) {
+                    for (external, variant) in view.variants_of(event, &product) {
                         keys.mirrors.insert(MirrorKey::Price(field(&external)));
-                        for of in sight.items_of(event, &variant) {
-                            item(event, &of, sight, prospects, keys);
+                        for of in view.items_of(event, &variant) {
+                            item(event, &of, view, candidates, keys);
                         }
                     }
                     keys.products.insert(product);
                 }
             }
-            EntityKind::Inventory => item(event, external, sight, prospects, keys),
+            EntityKind::Inventory => item(event, external, view, candidates, keys),
             EntityKind::Order => drop(keys.orders.insert(OrderId::derive(connection, external))),
             EntityKind::Customer => {
                 keys.customers.insert(CustomerId::derive(connection, external));
@@ -165,29 +165,29 @@ fn level(
     event: &Event,
     item: &ExternalId,
     location: LocationId,
-    sight: &Sight<'_>,
-    prospects: &Prospects,
+    view: &View<'_>,
+    candidates: &LinkCandidates,
     asked: &RowKeys,
     keys: &mut RowKeys,
 ) {
     let key = LevelKey { connection: event.origin.connection.clone(), item: item.clone(), location };
-    let known = sight.facts.mirrors.levels.get(&key);
+    let known = view.facts.mirrors.levels.get(&key);
     let variant = if let Some(mirror) = known {
         mirror.variant.clone()
     } else {
         if asked.mirrors.contains(&MirrorKey::Level(key.clone())) {
             keys.links.insert((key.connection.clone(), item.clone()));
         }
-        sight.item_link(event, item)
+        view.item_link(event, item)
     };
     if let Some(variant) = variant {
         let at = (variant, key.location.clone());
-        if !known.is_some_and(is_past_first_contact) || prospects.is_unsettled(&key.connection, item) {
+        if !known.is_some_and(is_past_first_contact) || candidates.is_unsettled(&key.connection, item) {
             keys.contacts.insert(at.clone());
         }
         keys.levels.insert(at);
     }
-    for variant in prospects.of_item(&key.connection, item) {
+    for variant in candidates.of_item(&key.connection, item) {
         let at = (variant.clone(), key.location.clone());
         keys.contacts.insert(at.clone());
         keys.levels.insert(at);
@@ -196,12 +196,18 @@ fn level(
 }
 
 /// Adds the keys of every level mirror of an item, and of the levels that they belong to, or may come to belong to.
-fn item(event: &Event, external: &ExternalId, sight: &Sight<'_>, prospects: &Prospects, keys: &mut RowKeys) {
+fn item(
+    event: &Event,
+    external: &ExternalId,
+    view: &View<'_>,
+    candidates: &LinkCandidates,
+    keys: &mut RowKeys,
+) {
     let connection = &event.origin.connection;
     keys.items.insert((connection.clone(), external.clone()));
-    for key in keys_of(&sight.facts.mirrors, connection, external) {
-        let now = sight.facts.mirrors.levels.get(&key).and_then(|mirror| mirror.variant.as_ref());
-        for variant in now.into_iter().chain(prospects.of_item(connection, external)) {
+    for key in keys_of(&view.facts.mirrors, connection, external) {
+        let now = view.facts.mirrors.levels.get(&key).and_then(|mirror| mirror.variant.as_ref());
+        for variant in now.into_iter().chain(candidates.of_item(connection, external)) {
             let at = (variant.clone(), key.location.clone());
             keys.levels.insert(at.clone());
             keys.contacts.insert(at);
@@ -212,23 +218,23 @@ fn item(event: &Event, external: &ExternalId, sight: &Sight<'_>, prospects: &Pro
 fn product_keys(
     event: &Event,
     product: &Product,
-    sight: &Sight<'_>,
-    prospects: &Prospects,
+    view: &View<'_>,
+    candidates: &LinkCandidates,
     keys: &mut RowKeys,
 ) {
     let connection = &event.origin.connection;
     let field =
         |external: &ExternalId| FieldKey { connection: connection.clone(), external: external.clone() };
-    let identity = identify(event, product, sight);
+    let identity = identify(event, product, view);
     keys.mirrors.insert(MirrorKey::Text(field(&product.external)));
-    let before = sight.product(event, &product.external);
-    let variants = product.variants.iter().flat_map(|it| prospects.of_variant(connection, &it.external));
-    let others: Vec<_> = variants.filter_map(|variant| sight.product_of(event, variant).cloned()).collect();
+    let before = view.product(event, &product.external);
+    let variants = product.variants.iter().flat_map(|it| candidates.of_variant(connection, &it.external));
+    let others: Vec<_> = variants.filter_map(|variant| view.product_of(event, variant).cloned()).collect();
     for product in before.into_iter().chain([identity.product.clone()]).chain(others) {
-        for (external, variant) in sight.variants_of(event, &product) {
+        for (external, variant) in view.variants_of(event, &product) {
             keys.mirrors.insert(MirrorKey::Price(field(&external)));
-            for of in sight.items_of(event, &variant) {
-                item(event, &of, sight, prospects, keys);
+            for of in view.items_of(event, &variant) {
+                item(event, &of, view, candidates, keys);
             }
         }
         keys.products_of.insert(product.clone());
@@ -238,9 +244,9 @@ fn product_keys(
         let variant = identified.reported;
         keys.mirrors.insert(MirrorKey::Price(field(&variant.external)));
         keys.variants.insert(identified.id.clone());
-        keys.variants.extend(prospects.of_variant(connection, &variant.external).cloned());
+        keys.variants.extend(candidates.of_variant(connection, &variant.external).cloned());
         if let Some(of) = &variant.item {
-            item(event, of, sight, prospects, keys);
+            item(event, of, view, candidates, keys);
         }
     }
 }
@@ -248,8 +254,8 @@ fn product_keys(
 fn instruction_keys(
     event: &Event,
     instruction: &Instruction,
-    sight: &Sight<'_>,
-    prospects: &Prospects,
+    view: &View<'_>,
+    candidates: &LinkCandidates,
     asked: &RowKeys,
     keys: &mut RowKeys,
 ) {
@@ -262,12 +268,12 @@ fn instruction_keys(
             };
             let field = FieldKey { connection: connection.clone(), external: variant.clone() };
             keys.mirrors.insert(MirrorKey::Price(field));
-            let ids: Vec<_> = prospects.of_variant(connection, variant).cloned().collect();
+            let ids: Vec<_> = candidates.of_variant(connection, variant).cloned().collect();
             for linked in ids {
-                for of in sight.items_of(event, &linked) {
-                    item(event, &of, sight, prospects, keys);
+                for of in view.items_of(event, &linked) {
+                    item(event, &of, view, candidates, keys);
                 }
-                if let Some(row) = sight.facts.variants.get(&linked) {
+                if let Some(row) = view.facts.variants.get(&linked) {
                     keys.products_of.insert(row.product.clone());
                 }
                 keys.variants.insert(linked);
@@ -275,16 +281,16 @@ fn instruction_keys(
             keys.variants.insert(to);
         }
         Instruction::LinkLocation { to, .. } => {
-            let levels = locations::levels_at(event, to, sight);
+            let levels = locations::levels_at(event, to, view);
             keys.mirrors.extend(levels.into_iter().map(MirrorKey::Level));
         }
         Instruction::Adopt { item, location, .. } => {
-            level(event, item, location.clone(), sight, prospects, asked, keys);
+            level(event, item, location.clone(), view, candidates, asked, keys);
         }
         Instruction::Baseline(_) => {
             keys.waiting.insert(connection.clone());
             let of_connection =
-                sight.facts.mirrors.levels.iter().filter(|(key, _)| key.connection == *connection);
+                view.facts.mirrors.levels.iter().filter(|(key, _)| key.connection == *connection);
             for (key, mirror) in of_connection {
                 if let Some(variant) = &mirror.variant {
                     let at = (variant.clone(), key.location.clone());

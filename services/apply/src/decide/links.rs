@@ -1,7 +1,7 @@
 //! Links: made, moved to another variant, retired. Retiring a link also unlinks the mirrors of the platform's variant.
 
 use super::{
-    Decision, Sight, Write, contact,
+    Decision, View, Write, contact,
     identity::{self, Identity},
     inventory,
     product::{field_key, report},
@@ -17,20 +17,20 @@ use std::collections::BTreeSet;
 /// The link changes of one event.
 pub(super) struct Links<'a> {
     event: &'a Event,
-    sight: &'a Sight<'a>,
+    view: &'a View<'a>,
     pub(super) writes: Vec<Write>,
     pub(super) effects: Vec<Effect>,
     pub(super) changed: bool,
 }
 
 impl<'a> Links<'a> {
-    pub(super) fn new(event: &'a Event, sight: &'a Sight<'a>) -> Self {
-        Self { event, sight, writes: Vec::new(), effects: Vec::new(), changed: false }
+    pub(super) fn new(event: &'a Event, view: &'a View<'a>) -> Self {
+        Self { event, view, writes: Vec::new(), effects: Vec::new(), changed: false }
     }
 
     /// Makes the links of a product's report.
     pub(super) fn make(&mut self, reported: &Product, identity: &Identity<'_>) -> Result<(), Reject> {
-        let linked = self.sight.product(self.event, &reported.external);
+        let linked = self.view.product(self.event, &reported.external);
         if linked.as_ref() != Some(&identity.product) {
             self.changed = true;
             self.writes.push(Write::ProductLink(reported.external.clone(), Some(identity.product.clone())));
@@ -42,12 +42,12 @@ impl<'a> Links<'a> {
         }
         for identified in &identity.variants {
             let variant = identified.reported;
-            let is_new = self.sight.variant_link(self.event, &variant.external).is_none();
+            let is_new = self.view.variant_link(self.event, &variant.external).is_none();
             if identified.is_ambiguous && is_new {
                 self.ambiguous(variant);
             } else if variant.sku != Patch::Keep
                 && !identified.is_ambiguous
-                && !identity::has_rivals(self.event, identified, self.sight)
+                && !identity::has_rivals(self.event, identified, self.view)
             {
                 self.end(ConflictKind::SkuAmbiguous, &variant.external);
             }
@@ -67,7 +67,7 @@ impl<'a> Links<'a> {
 
     /// Ends a conflict about a platform's variant, if one may be open.
     fn end(&mut self, kind: ConflictKind, variant: &ExternalId) {
-        let end = self.sight.variant_end(self.event, kind, variant);
+        let end = self.view.variant_end(self.event, kind, variant);
         self.writes.extend(end.map(Write::ConflictEnd));
     }
 
@@ -78,7 +78,7 @@ impl<'a> Links<'a> {
             detail: format!(
                 "several variants have its number {number}, so it was matched with none; link it by hand"
             ),
-            ..self.sight.conflict(self.event, ConflictKind::SkuAmbiguous, subject)
+            ..self.view.conflict(self.event, ConflictKind::SkuAmbiguous, subject)
         };
         self.writes.push(Write::Conflict(conflict));
     }
@@ -91,7 +91,7 @@ impl<'a> Links<'a> {
         id: &VariantId,
         with_price: bool,
     ) -> Result<(), Reject> {
-        if self.sight.variant_link(self.event, external).as_ref() != Some(id) {
+        if self.view.variant_link(self.event, external).as_ref() != Some(id) {
             self.changed = true;
             self.writes.push(Write::VariantLink(external.clone(), Some(id.clone())));
             self.effects.push(Effect::Linked { variant: id.clone() });
@@ -100,7 +100,7 @@ impl<'a> Links<'a> {
             }
         }
         if let Some(item) = item
-            && self.sight.item_link(self.event, item).as_ref() != Some(id)
+            && self.view.item_link(self.event, item).as_ref() != Some(id)
         {
             self.changed = true;
             self.writes.push(Write::ItemLink(item.clone(), Some(id.clone())));
@@ -111,7 +111,7 @@ impl<'a> Links<'a> {
 
     fn link_price(&mut self, external: &ExternalId, id: Option<&VariantId>) {
         let key = field_key(self.event, external);
-        let Some(known) = self.sight.facts.mirrors.prices.get(&key) else { return };
+        let Some(known) = self.view.facts.mirrors.prices.get(&key) else { return };
         let mut mirror = known.clone();
         mirror.link(id.cloned());
         self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
@@ -120,7 +120,7 @@ impl<'a> Links<'a> {
     /// Forgets the price of a variant that the platform no longer has: no reading is awaited, and no write is due.
     fn forget_price(&mut self, external: &ExternalId) {
         let key = field_key(self.event, external);
-        let Some(known) = self.sight.facts.mirrors.prices.get(&key) else { return };
+        let Some(known) = self.view.facts.mirrors.prices.get(&key) else { return };
         let mut mirror = known.clone();
         mirror.forget(&report(self.event, &key, None));
         mirror.link(None);
@@ -130,13 +130,13 @@ impl<'a> Links<'a> {
     /// Links the level mirrors of the item. Levels that were reported before the link, or for another variant, are
     /// first contacts.
     fn link_levels(&mut self, item: &ExternalId, id: &VariantId) -> Result<(), Reject> {
-        for key in self.sight.levels_of(&self.event.origin.connection, item) {
-            let Some(known) = self.sight.facts.mirrors.levels.get(&key) else { continue };
+        for key in self.view.levels_of(&self.event.origin.connection, item) {
+            let Some(known) = self.view.facts.mirrors.levels.get(&key) else { continue };
             let mut mirror = known.clone();
             mirror.link(Some(id.clone()));
             if mirror.baseline.known().is_some() {
                 let Decision { writes, effects, .. } =
-                    contact::first(self.event, &key, &mut mirror, self.sight)?;
+                    contact::first(self.event, &key, &mut mirror, self.view)?;
                 self.writes.extend(writes);
                 self.effects.extend(effects);
             }
@@ -147,7 +147,7 @@ impl<'a> Links<'a> {
 
     /// Retires the variants that a complete list no longer names: the platform no longer has them.
     pub(super) fn retire_missing(&mut self, reported: &Product, identity: &Identity<'_>) {
-        let is_alone = self.sight.is_alone(self.event, &reported.external, &identity.product);
+        let is_alone = self.view.is_alone(self.event, &reported.external, &identity.product);
         if !reported.variants_complete {
             return;
         }
@@ -157,7 +157,7 @@ impl<'a> Links<'a> {
         }
         let items: BTreeSet<&ExternalId> =
             reported.variants.iter().filter_map(|it| it.item.as_ref()).collect();
-        for (external, variant) in self.sight.variants_of(self.event, &identity.product) {
+        for (external, variant) in self.view.variants_of(self.event, &identity.product) {
             if !named.contains(&external) {
                 self.retire(&external, &variant, &items);
             }
@@ -170,14 +170,14 @@ impl<'a> Links<'a> {
         if !self.event.is_read_back {
             return;
         }
-        for (external, _) in self.sight.variants_of(self.event, product) {
+        for (external, _) in self.view.variants_of(self.event, product) {
             let key = field_key(self.event, &external);
             let report = report(self.event, &key, None);
             let waits = |mirror: &&FieldMirror<Money>| {
                 mirror.phase.is_reading() && report.read_for == Some(mirror.waiting)
             };
             if !named.contains(&external)
-                && let Some(mirror) = self.sight.facts.mirrors.prices.get(&key).filter(waits)
+                && let Some(mirror) = self.view.facts.mirrors.prices.get(&key).filter(waits)
             {
                 let mut mirror = mirror.clone();
                 mirror.forget(&report);
@@ -191,10 +191,10 @@ impl<'a> Links<'a> {
     pub(super) fn retire_product(&mut self, external: &ExternalId, product: &ProductId) {
         self.changed = true;
         self.writes.push(Write::ProductLink(external.clone(), None));
-        if !self.sight.is_alone(self.event, external, product) {
+        if !self.view.is_alone(self.event, external, product) {
             return;
         }
-        for (external, variant) in self.sight.variants_of(self.event, product) {
+        for (external, variant) in self.view.variants_of(self.event, product) {
             self.retire(&external, &variant, &BTreeSet::new());
         }
     }
@@ -205,16 +205,16 @@ impl<'a> Links<'a> {
         self.end(ConflictKind::SkuAmbiguous, external);
         self.end(ConflictKind::CurrencyMismatch, external);
         self.forget_price(external);
-        for item in self.sight.items_of(self.event, variant) {
+        for item in self.view.items_of(self.event, variant) {
             if kept_items.contains(&item) {
                 continue;
             }
             self.writes.push(Write::ItemLink(item.clone(), None));
-            for key in self.sight.levels_of(&self.event.origin.connection, &item) {
-                if let Some(known) = self.sight.facts.mirrors.levels.get(&key) {
+            for key in self.view.levels_of(&self.event.origin.connection, &item) {
+                if let Some(known) = self.view.facts.mirrors.levels.get(&key) {
                     let mut mirror: LevelMirror = known.clone();
                     mirror.link(None);
-                    self.writes.push(contact::ended(self.event, &key, self.sight));
+                    self.writes.push(contact::conflict_end(self.event, &key, self.view));
                     self.writes.push(Write::Mirror(Mirror::Level(key, mirror)));
                 }
             }
@@ -224,15 +224,14 @@ impl<'a> Links<'a> {
     /// Removes the stock of a variant that was identified as another one, to which the stock belongs.
     fn move_stock_off(&mut self, before: &VariantId, item: Option<&ExternalId>) {
         let Some(item) = item else { return };
-        for key in self.sight.levels_of(&self.event.origin.connection, item) {
-            let Some(level) = self.sight.level(before, &key.location).filter(|level| !level.is_zero()) else {
+        for key in self.view.levels_of(&self.event.origin.connection, item) {
+            let Some(level) = self.view.level(before, &key.location).filter(|level| !level.is_zero()) else {
                 continue;
             };
             let (variant, location) = (before.clone(), key.location.clone());
             let (delta, reason) = (-level, MovementReason::Relinked);
             let level = Quantity::ZERO;
-            self.writes
-                .extend(inventory::oversold(self.event, &variant, &location, delta, level, self.sight));
+            self.writes.extend(inventory::oversold(self.event, &variant, &location, delta, level, self.view));
             self.writes.push(Write::Level {
                 variant: variant.clone(),
                 location: location.clone(),
@@ -246,17 +245,17 @@ impl<'a> Links<'a> {
 
     /// Clears the number of a variant that no platform has any more, so that it matches nothing.
     fn forget_number(&mut self, before: &VariantId) {
-        let Some(row) = self.sight.facts.variants.get(before) else { return };
+        let Some(row) = self.view.facts.variants.get(before) else { return };
         let at = super::clock::changed_at(self.event);
         let sku = Some(Clocked { value: String::new(), at });
         self.writes.push(Write::Variant(VariantRow { sku, ..row.clone() }));
     }
 
     fn product_is_left(&mut self, before: &ProductId) {
-        if self.sight.is_linked_by_others(self.event, before) {
+        if self.view.is_linked_by_others(self.event, before) {
             return;
         }
-        if let Some(row) = self.sight.facts.products.get(before).filter(|row| row.deleted_at.is_none()) {
+        if let Some(row) = self.view.facts.products.get(before).filter(|row| row.deleted_at.is_none()) {
             let deleted_at = Some(super::clock::changed_at(self.event));
             self.writes.push(Write::Product(ProductRow { deleted_at, ..row.clone() }));
         }
@@ -273,26 +272,26 @@ pub(super) fn by_hand(
     event: &Event,
     external: &ExternalId,
     to: &VariantId,
-    sight: &Sight<'_>,
+    view: &View<'_>,
 ) -> Result<Decision, Reject> {
-    if sight.facts.variants.get(to).is_none_or(|row| row.store != event.origin.store) {
-        return Ok(Decision::ends(Outcome::Unchanged, "the store has no such variant"));
+    if view.facts.variants.get(to).is_none_or(|row| row.store != event.origin.store) {
+        return Ok(Decision::of(Outcome::Unchanged, "the store has no such variant"));
     }
-    let mut links = Links::new(event, sight);
-    let before = sight.variant_link(event, external).filter(|before| before != to);
-    let items = before.as_ref().map(|before| sight.items_of(event, before)).unwrap_or_default();
+    let mut links = Links::new(event, view);
+    let before = view.variant_link(event, external).filter(|before| before != to);
+    let items = before.as_ref().map(|before| view.items_of(event, before)).unwrap_or_default();
     links.link(external, None, to, true)?;
     for item in &items {
         links.link(external, Some(item), to, false)?;
     }
     // No other platform has the former variant: its stock belongs to the other one from now on.
-    if let Some(before) = before.filter(|before| !sight.is_variant_linked_by_others(event, before)) {
+    if let Some(before) = before.filter(|before| !view.is_variant_linked_by_others(event, before)) {
         for item in &items {
             links.move_stock_off(&before, Some(item));
         }
         links.forget_number(&before);
     }
-    links.writes.push(Write::ConflictEnd(sight.conflict_end(
+    links.writes.push(Write::ConflictEnd(view.conflict_end(
         event,
         ConflictKind::SkuAmbiguous,
         Conflict::about_external(external),
@@ -305,20 +304,20 @@ pub(super) fn by_hand(
 pub(super) fn undone_by_hand(
     event: &Event,
     external: &ExternalId,
-    sight: &Sight<'_>,
+    view: &View<'_>,
 ) -> Result<Decision, Reject> {
-    let Some(linked) = sight.variant_link(event, external) else {
-        return Ok(Decision::ends(Outcome::Unchanged, "the variant isn't linked"));
+    let Some(linked) = view.variant_link(event, external) else {
+        return Ok(Decision::of(Outcome::Unchanged, "the variant isn't linked"));
     };
     let own = VariantId::derive(&event.origin.connection, external);
     if own == linked {
-        return Ok(Decision::ends(Outcome::Unchanged, "the variant is linked to no other one"));
+        return Ok(Decision::of(Outcome::Unchanged, "the variant is linked to no other one"));
     }
-    let mut links = Links::new(event, sight);
-    if let Some(row) = sight.facts.variants.get(&linked) {
+    let mut links = Links::new(event, view);
+    if let Some(row) = view.facts.variants.get(&linked) {
         // A variant that was its own before gets the present number.
         let at = super::clock::changed_at(event);
-        let row = match sight.facts.variants.get(&own) {
+        let row = match view.facts.variants.get(&own) {
             Some(known) => {
                 let sku = row.sku.as_ref().map(|sku| Clocked { value: sku.value.clone(), at });
                 VariantRow { sku, ..known.clone() }
@@ -328,7 +327,7 @@ pub(super) fn undone_by_hand(
         links.writes.push(Write::Variant(row));
     }
     links.link(external, None, &own, true)?;
-    for item in sight.items_of(event, &linked) {
+    for item in view.items_of(event, &linked) {
         links.link(external, Some(&item), &own, false)?;
     }
     Ok(links.decision("unlinked by hand"))

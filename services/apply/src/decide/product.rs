@@ -4,7 +4,7 @@
 //! change of its own; the others would revert changes made elsewhere.
 
 use super::{
-    Decision, Sight, Write, clock::changed_at, currency, identity::identify, inventory::AMBIGUOUS,
+    Decision, View, Write, clock::changed_at, currency, identity::identify, inventory::AMBIGUOUS,
     links::Links,
 };
 use model::{
@@ -17,22 +17,22 @@ use stage::Reject;
 
 /// Decides the report of a product. A report that is stale for the text may still be the first report of a price: our
 /// write of one of them advances only its own version.
-pub(super) fn reported(event: &Event, reported: &Product, sight: &Sight<'_>) -> Result<Decision, Reject> {
+pub(super) fn reported(event: &Event, reported: &Product, view: &View<'_>) -> Result<Decision, Reject> {
     let key = field_key(event, &reported.external);
     let value = ProductText { title: reported.title.clone(), description: None };
-    let known = sight.facts.mirrors.texts.get(&key);
+    let known = view.facts.mirrors.texts.get(&key);
     let is_old = known.is_some_and(|mirror| mirror.is_stale(&report(event, &key, Some(value))));
-    let identity = identify(event, reported, sight);
-    let mut work = Work::new(event, sight);
+    let identity = identify(event, reported, view);
+    let mut work = Work::new(event, view);
     if is_old {
         for variant in &identity.variants {
             work.price_alone(variant.reported, &variant.id);
         }
     } else {
-        let mut links = Links::new(event, sight);
+        let mut links = Links::new(event, view);
         links.make(reported, &identity)?;
         links.retire_missing(reported, &identity);
-        work.take_up(links);
+        work.apply(links);
         work.text(reported, &identity.product, &key);
         for variant in &identity.variants {
             work.variant(reported, variant.reported, &variant.id, &identity.product);
@@ -43,30 +43,30 @@ pub(super) fn reported(event: &Event, reported: &Product, sight: &Sight<'_>) -> 
 
 /// Decides the deletion of a product on its platform: its links are retired, and its baselines are forgotten. A product
 /// that was never reported leaves its version, so that an older report of it is stale.
-pub(super) fn deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Decision {
+pub(super) fn deleted(event: &Event, external: &ExternalId, view: &View<'_>) -> Decision {
     let key = field_key(event, external);
-    let known = sight.facts.mirrors.texts.get(&key);
+    let known = view.facts.mirrors.texts.get(&key);
     let report = report::<ProductText>(event, &key, None);
     if known.is_some_and(|mirror| mirror.is_stale(&report)) {
-        return Decision::ends(Outcome::Stale, "");
+        return Decision::of(Outcome::Stale, "");
     }
     let was_deleted = known.is_some_and(|mirror| mirror.baseline == model::Baseline::Absent);
     let mut mirror = known.cloned().unwrap_or_default();
     mirror.forget(&report);
     mirror.link(None);
     let mut decision = match known {
-        None => Decision::ends(Outcome::Applied, "deleted before it was reported"),
-        Some(_) if was_deleted => Decision::ends(Outcome::Unchanged, ""),
-        Some(_) => Decision::ends(Outcome::Applied, ""),
+        None => Decision::of(Outcome::Applied, "deleted before it was reported"),
+        Some(_) if was_deleted => Decision::of(Outcome::Unchanged, ""),
+        Some(_) => Decision::of(Outcome::Applied, ""),
     };
     if known != Some(&mirror) {
         decision.writes.push(Write::Mirror(Mirror::Text(key, mirror)));
     }
-    if let Some(product) = sight.product(event, external) {
-        let mut links = Links::new(event, sight);
+    if let Some(product) = view.product(event, external) {
+        let mut links = Links::new(event, view);
         links.retire_product(external, &product);
-        let stays = sight.is_linked_by_others(event, &product) || !sight.is_alone(event, external, &product);
-        if let Some(row) = sight.facts.products.get(&product).filter(|row| row.deleted_at.is_none() && !stays)
+        let stays = view.is_linked_by_others(event, &product) || !view.is_alone(event, external, &product);
+        if let Some(row) = view.facts.products.get(&product).filter(|row| row.deleted_at.is_none() && !stays)
         {
             let deleted_at = Some(changed_at(event));
             decision.writes.push(Write::Product(ProductRow { deleted_at, ..row.clone() }));
@@ -94,23 +94,23 @@ pub(super) fn report<V: FieldValue>(event: &Event, key: &FieldKey, value: Option
 
 struct Work<'a> {
     event: &'a Event,
-    sight: &'a Sight<'a>,
+    view: &'a View<'a>,
     writes: Vec<Write>,
     effects: Vec<Effect>,
     changed: bool,
-    echoed: bool,
+    has_echo: bool,
     /// True if a price was not stale.
-    heard: bool,
+    has_newer: bool,
     reason: &'static str,
 }
 
 impl<'a> Work<'a> {
-    fn new(event: &'a Event, sight: &'a Sight<'a>) -> Self {
+    fn new(event: &'a Event, view: &'a View<'a>) -> Self {
         let (writes, effects) = (Vec::new(), Vec::new());
-        Self { event, sight, writes, effects, changed: false, echoed: false, heard: false, reason: "" }
+        Self { event, view, writes, effects, changed: false, has_echo: false, has_newer: false, reason: "" }
     }
 
-    fn take_up(&mut self, links: Links<'_>) {
+    fn apply(&mut self, links: Links<'_>) {
         self.changed |= links.changed;
         self.writes.extend(links.writes);
         self.effects.extend(links.effects);
@@ -119,9 +119,9 @@ impl<'a> Work<'a> {
     fn decision(self, is_old: bool) -> Decision {
         let outcome = if self.changed {
             Outcome::Applied
-        } else if self.echoed {
+        } else if self.has_echo {
             Outcome::Echo
-        } else if is_old && !self.heard {
+        } else if is_old && !self.has_newer {
             Outcome::Stale
         } else {
             Outcome::Unchanged
@@ -133,15 +133,15 @@ impl<'a> Work<'a> {
     fn price_alone(&mut self, reported: &Variant, id: &VariantId) {
         let key = field_key(self.event, &reported.external);
         let was_reported =
-            self.sight.facts.mirrors.prices.get(&key).is_some_and(|mirror| mirror.observed.is_some());
+            self.view.facts.mirrors.prices.get(&key).is_some_and(|mirror| mirror.observed.is_some());
         let (Patch::Set(price), Some(was), true) =
-            (&reported.price, self.sight.facts.variants.get(id), was_reported)
+            (&reported.price, self.view.facts.variants.get(id), was_reported)
         else {
             return;
         };
         let mut row = was.clone();
         self.price(&mut row, reported, *price);
-        self.writes.extend(currency::agrees(self.event, self.sight, reported).map(Write::ConflictEnd));
+        self.writes.extend(currency::agrees(self.event, self.view, reported).map(Write::ConflictEnd));
         if row != *was {
             self.changed = true;
             self.writes.push(Write::Variant(row));
@@ -149,8 +149,8 @@ impl<'a> Work<'a> {
     }
 
     fn text(&mut self, reported: &Product, id: &ProductId, key: &FieldKey) {
-        let known = self.sight.facts.mirrors.texts.get(key);
-        let before = known.and_then(TextMirror::held).cloned();
+        let known = self.view.facts.mirrors.texts.get(key);
+        let before = known.and_then(TextMirror::platform_value).cloned();
         let shown = before.as_ref().map(|held| held.shows().clone()).unwrap_or_default();
         let description = match &reported.description {
             Patch::Keep => None,
@@ -161,9 +161,9 @@ impl<'a> Work<'a> {
             title: reported.title.clone().or(shown.title),
             description: description.or(shown.description),
         };
-        let is_new = !self.sight.facts.products.contains_key(id);
+        let is_new = !self.view.facts.products.contains_key(id);
         let mut row =
-            self.sight.facts.products.get(id).cloned().unwrap_or_else(|| empty_product(self.event, id));
+            self.view.facts.products.get(id).cloned().unwrap_or_else(|| empty_product(self.event, id));
         let was = row.clone();
         let at = changed_at(self.event);
         let (mirror, outcome) = self.mirror(key, known, &now, id.clone());
@@ -200,9 +200,9 @@ impl<'a> Work<'a> {
     }
 
     fn variant(&mut self, product: &Product, reported: &Variant, id: &VariantId, product_id: &ProductId) {
-        let is_new = !self.sight.facts.variants.contains_key(id);
+        let is_new = !self.view.facts.variants.contains_key(id);
         let mut row = self
-            .sight
+            .view
             .facts
             .variants
             .get(id)
@@ -215,14 +215,14 @@ impl<'a> Work<'a> {
         let number = patched(&reported.sku).map(|sku| trimmed_code(&sku).to_owned());
         // A platform that removes the number doesn't remove it from the other platforms.
         let is_kept = number.as_ref().is_some_and(|number| sku_key(number).is_none())
-            && self.sight.is_variant_linked_by_others(self.event, id);
+            && self.view.is_variant_linked_by_others(self.event, id);
         later(&mut row.sku, number.filter(|_| !is_kept), at);
         later(&mut row.barcode, patched(&reported.barcode), at);
         let compare_at = match &reported.compare_at_price {
             Patch::Keep => None,
             Patch::Clear => Some(None),
             Patch::Set(price) => {
-                match currency::mismatch(self.event, self.sight, &reported.external, *price) {
+                match currency::mismatch(self.event, self.view, &reported.external, *price) {
                     Some(conflict) => {
                         self.writes.push(Write::Conflict(conflict));
                         None
@@ -232,7 +232,7 @@ impl<'a> Work<'a> {
             }
         };
         later(&mut row.compare_at_price, compare_at, at);
-        self.writes.extend(currency::agrees(self.event, self.sight, reported).map(Write::ConflictEnd));
+        self.writes.extend(currency::agrees(self.event, self.view, reported).map(Write::ConflictEnd));
         match &reported.price {
             Patch::Set(price) => self.price(&mut row, reported, *price),
             Patch::Clear => self.price_gone(reported),
@@ -247,7 +247,7 @@ impl<'a> Work<'a> {
     /// Forgets the baseline of a price in another currency, which can't be compared: no write and no reading is due.
     fn price_is_foreign(&mut self, reported: &Variant, id: &VariantId) {
         let key = field_key(self.event, &reported.external);
-        let known = self.sight.facts.mirrors.prices.get(&key);
+        let known = self.view.facts.mirrors.prices.get(&key);
         let report = report::<Money>(self.event, &key, None);
         if known.is_some_and(|mirror| mirror.is_stale(&report)) {
             return;
@@ -263,7 +263,7 @@ impl<'a> Work<'a> {
     /// Forgets the baseline of a price that the platform removed, or leaves to the till: no write is due.
     fn price_gone(&mut self, reported: &Variant) {
         let key = field_key(self.event, &reported.external);
-        let known = self.sight.facts.mirrors.prices.get(&key);
+        let known = self.view.facts.mirrors.prices.get(&key);
         let report = report::<Money>(self.event, &key, None);
         let Some(known) = known.filter(|mirror| !mirror.is_stale(&report)) else { return };
         let mut mirror = known.clone();
@@ -274,21 +274,21 @@ impl<'a> Work<'a> {
     }
 
     fn price(&mut self, row: &mut VariantRow, reported: &Variant, price: Money) {
-        if let Some(conflict) = currency::mismatch(self.event, self.sight, &reported.external, price) {
+        if let Some(conflict) = currency::mismatch(self.event, self.view, &reported.external, price) {
             self.writes.push(Write::Conflict(conflict));
             self.price_is_foreign(reported, &row.id);
             return;
         }
         let key = field_key(self.event, &reported.external);
-        let known = self.sight.facts.mirrors.prices.get(&key);
+        let known = self.view.facts.mirrors.prices.get(&key);
         if known.is_some_and(|mirror| mirror.is_stale(&report(self.event, &key, Some(price)))) {
             return;
         }
-        self.heard = true;
-        let before = known.and_then(FieldMirror::held).cloned();
+        self.has_newer = true;
+        let before = known.and_then(FieldMirror::platform_value).cloned();
         let (mirror, outcome) = self.mirror(&key, known, &price, row.id.clone());
         let own = mirror.baseline.known().map_or(price, |held| held.value);
-        let differs = before.map(|before| outcome == FieldOutcome::News && !before.value.reads_like(&own));
+        let differs = before.map(|before| outcome == FieldOutcome::News && !before.value.is_equivalent(&own));
         let was = row.price.as_ref().map(|price| price.value);
         settle(&mut row.price, Some(own), differs, changed_at(self.event));
         if let Some(Clocked { value, .. }) = row.price.as_ref().filter(|price| Some(price.value) != was) {
@@ -310,7 +310,7 @@ impl<'a> Work<'a> {
         let mut mirror = known.cloned().unwrap_or_else(|| FieldMirror::of(internal.clone()));
         let outcome = mirror.observe(&report(self.event, key, Some(value.clone())), value);
         mirror.link(Some(internal));
-        self.echoed |= outcome == FieldOutcome::Echo;
+        self.has_echo |= outcome == FieldOutcome::Echo;
         if outcome == FieldOutcome::Ambiguous {
             self.reason = AMBIGUOUS;
         }
@@ -321,7 +321,7 @@ impl<'a> Work<'a> {
 /// Returns whether a field of a text reads like another.
 fn alike(one: Option<&String>, other: Option<&String>) -> bool {
     let text = |title: Option<&String>| ProductText { title: title.cloned(), description: None };
-    text(one).reads_like(&text(other))
+    text(one).is_equivalent(&text(other))
 }
 
 fn patched(patch: &Patch<String>) -> Option<String> {

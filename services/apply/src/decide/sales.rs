@@ -1,7 +1,7 @@
 //! Orders and customers, as their platform reports them. The platform owns its orders: a completed one changes only to
 //! cancelled, or by refunds.
 
-use super::{Decision, Sight, Write};
+use super::{Decision, View, Write};
 use model::{
     Conflict, ConflictKind, Customer, CustomerId, Event, ExternalId, Order, OrderId, OrderStatus, Outcome,
     Patch, VersionNumber,
@@ -18,9 +18,9 @@ pub(crate) fn deletion_version(event: &Event) -> Option<VersionNumber> {
 }
 
 /// Decides the report of an order. Stock moves by the levels that platforms report, never by orders.
-pub(super) fn order(event: &Event, order: &Order, sight: &Sight<'_>) -> Decision {
+pub(super) fn order(event: &Event, order: &Order, view: &View<'_>) -> Decision {
     let id = OrderId::derive(&event.origin.connection, &order.external);
-    let known = sight.facts.orders.get(&id);
+    let known = view.facts.orders.get(&id);
     let row = OrderRow {
         id: id.clone(),
         tenant: event.origin.tenant.clone(),
@@ -31,23 +31,23 @@ pub(super) fn order(event: &Event, order: &Order, sight: &Sight<'_>) -> Decision
     };
     let Some(known) = known else { return applied(Write::Order(row)) };
     if older(event.version_number(), known.version) {
-        return Decision::ends(Outcome::Stale, "");
+        return Decision::of(Outcome::Stale, "");
     }
     if known.order == row.order {
         return unchanged((row.version != known.version).then_some(Write::Order(row)));
     }
     let is_same_version = event.version.is_some() && event.version_number() == known.version;
     if is_same_version && progress(&row.order) < progress(&known.order) {
-        return Decision::ends(Outcome::Stale, "a state of the same version, and less far");
+        return Decision::of(Outcome::Stale, "a state of the same version, and less far");
     }
     if !may_follow(known.order.status, row.order.status) {
         let subject = format!("order {}", order.external);
         let detail = format!("it is {} and was reported otherwise", known.order.status.as_str());
-        let conflict = Conflict { detail, ..sight.conflict(event, ConflictKind::OrderChanged, subject) };
+        let conflict = Conflict { detail, ..view.conflict(event, ConflictKind::OrderChanged, subject) };
         let reason = "the order is final; kept as a conflict";
         return Decision {
             writes: vec![Write::Conflict(conflict)],
-            ..Decision::ends(Outcome::Unchanged, reason)
+            ..Decision::of(Outcome::Unchanged, reason)
         };
     }
     applied(Write::Order(row))
@@ -75,10 +75,10 @@ const fn may_follow(known: OrderStatus, reported: OrderStatus) -> bool {
 
 /// Decides the deletion of an order: it is cancelled, unless it had been completed. An order that was never reported
 /// leaves its id and version, so that an older report of it is stale.
-pub(super) fn order_deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Decision {
+pub(super) fn order_deleted(event: &Event, external: &ExternalId, view: &View<'_>) -> Decision {
     let id = OrderId::derive(&event.origin.connection, external);
     let version = deletion_version(event);
-    match sight.facts.orders.get(&id) {
+    match view.facts.orders.get(&id) {
         None => {
             let row = OrderRow {
                 id,
@@ -90,9 +90,9 @@ pub(super) fn order_deleted(event: &Event, external: &ExternalId, sight: &Sight<
             };
             Decision { reason: "deleted before it was reported", ..applied(Write::Order(row)) }
         }
-        Some(known) if older(event.version_number(), known.version) => Decision::ends(Outcome::Stale, ""),
+        Some(known) if older(event.version_number(), known.version) => Decision::of(Outcome::Stale, ""),
         Some(known) if known.order.status.is_final() => {
-            Decision::ends(Outcome::Unchanged, "the order is final")
+            Decision::of(Outcome::Unchanged, "the order is final")
         }
         Some(known) => {
             let order = Order { status: OrderStatus::Cancelled, ..known.order.clone() };
@@ -102,9 +102,9 @@ pub(super) fn order_deleted(event: &Event, external: &ExternalId, sight: &Sight<
 }
 
 /// Decides the report of a customer.
-pub(super) fn customer(event: &Event, reported: &Customer, sight: &Sight<'_>) -> Decision {
+pub(super) fn customer(event: &Event, reported: &Customer, view: &View<'_>) -> Decision {
     let id = CustomerId::derive(&event.origin.connection, &reported.external);
-    let known = sight.facts.customers.get(&id);
+    let known = view.facts.customers.get(&id);
     let row = |customer| CustomerRow {
         id: id.clone(),
         tenant: event.origin.tenant.clone(),
@@ -116,10 +116,10 @@ pub(super) fn customer(event: &Event, reported: &Customer, sight: &Sight<'_>) ->
     };
     let Some(known) = known else { return applied(Write::Customer(row(reported.clone()))) };
     if older(event.version_number(), known.version) {
-        return Decision::ends(Outcome::Stale, "");
+        return Decision::of(Outcome::Stale, "");
     }
     if known.deleted_at.is_some_and(|deleted| event.version.is_none() && event.received_at <= deleted) {
-        return Decision::ends(Outcome::Stale, "");
+        return Decision::of(Outcome::Stale, "");
     }
     let merged = Customer {
         external: reported.external.clone(),
@@ -139,12 +139,12 @@ pub(super) fn customer(event: &Event, reported: &Customer, sight: &Sight<'_>) ->
 
 /// Decides the deletion of a customer: the personal fields are cleared here too. A customer that was never reported
 /// leaves only its id and version, so that an older report of it stores nothing.
-pub(super) fn customer_deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Decision {
+pub(super) fn customer_deleted(event: &Event, external: &ExternalId, view: &View<'_>) -> Decision {
     let id = CustomerId::derive(&event.origin.connection, external);
-    let known = sight.facts.customers.get(&id);
+    let known = view.facts.customers.get(&id);
     if let Some(known) = known {
         if older(event.version_number(), known.version) {
-            return Decision::ends(Outcome::Stale, "");
+            return Decision::of(Outcome::Stale, "");
         }
         if known.deleted_at.is_some() {
             let row = CustomerRow { version: event.version_number().max(known.version), ..known.clone() };
@@ -187,9 +187,9 @@ fn over(known: &Patch<String>, reported: &Patch<String>) -> Patch<String> {
 
 /// Same content, newer version: only the version advances.
 fn unchanged(newer: Option<Write>) -> Decision {
-    Decision { writes: newer.into_iter().collect(), ..Decision::ends(Outcome::Unchanged, "") }
+    Decision { writes: newer.into_iter().collect(), ..Decision::of(Outcome::Unchanged, "") }
 }
 
 fn applied(write: Write) -> Decision {
-    Decision { writes: vec![write], ..Decision::ends(Outcome::Applied, "") }
+    Decision { writes: vec![write], ..Decision::of(Outcome::Applied, "") }
 }

@@ -40,7 +40,7 @@ fn external(text: &str) -> ExternalId {
     ExternalId::new(text).unwrap()
 }
 
-fn place() -> LocationId {
+fn location() -> LocationId {
     LocationId::new("main").unwrap()
 }
 
@@ -167,7 +167,7 @@ fn mirror(facts: &Facts, from: &str) -> LevelMirror {
 }
 
 fn key(from: &str) -> LevelKey {
-    LevelKey { connection: connection(from), item: external("item"), location: place() }
+    LevelKey { connection: connection(from), item: external("item"), location: location() }
 }
 
 fn text_key(from: &str) -> FieldKey {
@@ -188,13 +188,13 @@ fn titled(title: &str) -> ProductText {
 
 /// Begins a write of that level.
 fn begin_level(mirror: &mut LevelMirror, count: i32) {
-    mirror.want(Quantity::pieces(count), 0, received(0), None);
+    mirror.set_desired(Quantity::pieces(count), 0, received(0), None);
     assert!(matches!(mirror.begin("key", received(0), LEASE, None), Begun::New(_)), "{mirror:?}");
 }
 
 /// Begins a write of that value.
 fn begin_field<V: FieldValue>(mirror: &mut FieldMirror<V>, value: V) {
-    mirror.want(value, received(0), None);
+    mirror.set_desired(value, received(0), None);
     assert!(matches!(mirror.begin("key", received(0), LEASE, None), Begun::New(_)), "nothing is due");
 }
 
@@ -430,7 +430,7 @@ fn the_rows_of_a_batch_are_named_before_it_is_decided() {
     assert_eq!((first.events.len(), first.skus.len(), first.stores.len()), (2, 1, 1));
     let rows = row_keys(&events, &Facts::default(), &RowKeys::default());
     let variant = VariantId::derive(&connection("a"), &external("variant"));
-    let at = (variant.clone(), place());
+    let at = (variant.clone(), location());
     assert!(rows.levels.contains(&at), "the level that the product's link leads to");
     assert!(rows.contacts.contains(&at), "and who else has it");
     assert!(rows.variants.contains(&variant) && rows.mirrors.contains(&MirrorKey::Level(key("a"))));
@@ -450,8 +450,8 @@ fn a_replay_of_what_is_recorded_changes_nothing_and_a_dead_event_ends_anew_only_
     let first = event("a", 1, Some(5), level(10));
     let identity = (first.origin.connection.clone(), first.id);
     let recorded = |dead: bool| {
-        let places = BTreeMap::from([(identity.clone(), first.position)]);
-        let (seen, dead) = if dead { (BTreeMap::new(), places) } else { (places, BTreeMap::new()) };
+        let positions = BTreeMap::from([(identity.clone(), first.position)]);
+        let (seen, dead) = if dead { (BTreeMap::new(), positions) } else { (positions, BTreeMap::new()) };
         Facts { seen, dead, ..linked() }
     };
     let again =

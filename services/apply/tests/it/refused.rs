@@ -54,7 +54,7 @@ async fn an_event_that_the_database_refuses_is_given_up_alone_and_all_before_beh
 }
 
 #[tokio::test]
-async fn what_was_given_up_is_applied_when_it_comes_again_and_nothing_refuses_it() {
+async fn what_was_discarded_is_applied_when_it_comes_again_and_nothing_refuses_it() {
     let world = World::start().await;
     world.refuse("variants", BAD).await;
     world.commit(0, batch(0, &[2])).await.unwrap();
@@ -88,7 +88,7 @@ async fn an_event_whose_own_outcome_is_refused_ends_without_its_texts() {
 #[tokio::test]
 async fn a_database_that_is_not_set_up_or_refuses_everything_costs_no_event() {
     let world = World::start().await;
-    for (break_it, mend_it) in [
+    for (break_it, repair) in [
         ("ALTER TABLE variants RENAME TO elsewhere", "ALTER TABLE elsewhere RENAME TO variants"),
         ("REVOKE INSERT ON variants FROM tillflow_pipeline", "GRANT INSERT ON variants TO tillflow_pipeline"),
         (
@@ -100,7 +100,7 @@ async fn a_database_that_is_not_set_up_or_refuses_everything_costs_no_event() {
         let refused = world.commit(0, batch(0, &[])).await.unwrap_err();
         let text = runner::chain(&refused);
         assert!(text.starts_with("the database is not set up as it has to be"), "{break_it}: {text}");
-        world.sql(mend_it).await;
+        world.sql(repair).await;
         assert!(world.event_outcomes(0).await.is_empty(), "{break_it}");
         assert_eq!(world.cursor(0).await.position.raw_sequence, 0, "{break_it}");
     }

@@ -101,7 +101,7 @@ fn replies() -> Vec<Seed> {
     let mut seeds: Vec<Vec<u8>> = texts::REPLIES.iter().map(|reply| reply.as_bytes().to_vec()).collect();
     for example in examples() {
         let body: Value = serde_json::from_slice(&example.body).expect("an example is JSON");
-        let dressed = match (example.platform.name(), example.topic) {
+        let reply = match (example.platform.name(), example.topic) {
             ("square", "catalog.object") => {
                 serde_json::json!({ "objects": [body], "object": body, "cursor": "c" })
             }
@@ -112,8 +112,13 @@ fn replies() -> Vec<Seed> {
             _ => continue,
         };
         seeds.push(
-            format!("{} 200 {}\n\n{dressed}\n%%\n{body}", example.platform.name(), example.topic)
-                .into_bytes(),
+            format!(
+                "{} 200 {}\n\n{reply}
+%%\n{body}",
+                example.platform.name(),
+                example.topic
+            )
+            .into_bytes(),
         );
     }
     seeds.into_iter().map(|seed| ("replies", seed)).collect()

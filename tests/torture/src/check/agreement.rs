@@ -35,7 +35,7 @@ pub(super) fn differing(evidence: &Evidence) -> Vec<String> {
 }
 
 /// Platforms that are still called although nothing changes.
-pub(super) fn restless(evidence: &Evidence) -> Vec<String> {
+pub(super) fn further_calls(evidence: &Evidence) -> Vec<String> {
     let calls = evidence.stillness.calls.iter().filter(|(_, (before, after))| before != after);
     calls.map(|(connection, (before, after))| format!("{connection}: {before} calls, then {after}")).collect()
 }

@@ -3,7 +3,7 @@
 use crate::evidence::Evidence;
 
 /// Work that doesn't end, replicas that aren't ready, and changes that aren't passed on.
-pub(super) fn unrest(evidence: &Evidence) -> Vec<String> {
+pub(super) fn not_at_rest(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
     found.extend(evidence.activity.iter().map(|activity| format!("at the limit still: {activity}")));
     found.extend(evidence.not_ready.iter().map(|name| format!("{name} isn't ready")));
@@ -23,7 +23,7 @@ pub(super) fn surprises(evidence: &Evidence) -> Vec<String> {
 }
 
 /// Unauthenticated clients with a 2xx, and a partner's messages in a stream of ours.
-pub(super) fn intruders(evidence: &Evidence) -> Vec<String> {
+pub(super) fn unauthenticated_accepted(evidence: &Evidence) -> Vec<String> {
     let let_in = (evidence.let_in > 0)
         .then(|| format!("unauthenticated clients were answered 2xx {} times", evidence.let_in));
     let foreign = evidence.foreign.iter().map(|record| format!("not ours, in a stream: {record}"));

@@ -159,10 +159,10 @@ pub(super) fn sound() -> Evidence {
     evidence
 }
 
-type Spoil = fn(&mut Evidence);
+type Corruption = fn(&mut Evidence);
 
 /// Ways to break the record, each with the `holds` of the check that must find it.
-pub(super) const BROKEN: &[(&str, Spoil)] = &[
+pub(super) const BROKEN: &[(&str, Corruption)] = &[
     ("every 2xx is in RAW", |all| drop(all.raw.remove(&delivery(3)))),
     ("every 2xx has an outcome", |all| {
         all.event_outcomes.retain(|event_outcome| event_outcome.delivery != delivery(4));

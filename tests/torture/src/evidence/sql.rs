@@ -22,7 +22,7 @@ const DUE: &str =
 
 /// A consumer's progress.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct Stand {
+pub(crate) struct Progress {
     pub(crate) raw_sequence: u64,
     pub(crate) delivery: u64,
     pub(crate) number: i64,
@@ -77,17 +77,17 @@ impl Sql<'_> {
     }
 
     /// The progress of each consumer in each partition.
-    pub(crate) async fn cursors(&self) -> Result<BTreeMap<(String, u16), Stand>, String> {
+    pub(crate) async fn cursors(&self) -> Result<BTreeMap<(String, u16), Progress>, String> {
         #[derive(Deserialize)]
         struct Row {
             name: String,
             partition: u16,
             #[serde(flatten)]
-            stand: Stand,
+            progress: Progress,
         }
         let rows: Vec<Row> =
             self.rows("SELECT name, partition, raw_sequence, delivery, number FROM cursors").await?;
-        Ok(rows.into_iter().map(|row| ((row.name, row.partition), row.stand)).collect())
+        Ok(rows.into_iter().map(|row| ((row.name, row.partition), row.progress)).collect())
     }
 
     /// Something that is to be written to or read from a platform, if there is anything. Writes that a connection's

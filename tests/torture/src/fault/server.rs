@@ -1,6 +1,6 @@
 //! Faults of the broker and of the database.
 
-use super::{Hand, progress};
+use super::{FaultRunner, progress};
 use crate::probe::Passes;
 use sandbox::SandboxError;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ const STATEMENT_LIMIT: Duration = Duration::from_secs(20);
 /// that it waits for, and its counters are read every second.
 const REPORT_WITHIN: Duration = Duration::from_millis(1_500);
 
-impl Hand {
+impl FaultRunner {
     pub(super) async fn broker(&mut self, outage: std::ops::Range<f64>) -> (Instant, Passes) {
         let outage = self.order.seconds(outage);
         self.world.nats.kill().await.expect("the broker can be killed");
@@ -88,7 +88,7 @@ impl Hand {
     }
 }
 
-/// Number of times that apply could not tell if the database had committed.
+/// Number of times that apply did not know if the database had committed.
 fn interruptions(scrape: &Scrape) -> u64 {
     scrape.count("tillflow_interruptions_total", &[("stage", "apply"), ("cause", "fault")])
 }

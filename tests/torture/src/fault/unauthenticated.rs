@@ -1,6 +1,6 @@
 //! Faults made by clients: unauthenticated clients at the intakes, and a hostile partner at the broker.
 
-use super::{Hand, Made, Since};
+use super::{FaultRunner, Made, Since};
 use crate::probe::Passes;
 use async_nats::ConnectOptions;
 use model::{ConnectionId, StoreId};
@@ -73,9 +73,9 @@ fn tries() -> Vec<(String, &'static str)> {
         "pos.in.another.another.products/update",
     ];
     let own = format!("pos.in.{}.{}.products/update", PARTNER[0], PARTNER[1]);
-    let answers = STREAMS.iter().map(|stream| (own.clone(), *stream));
+    let responses = STREAMS.iter().map(|stream| (own.clone(), *stream));
     let appends = STREAMS.iter().map(|stream| ((*stream).to_owned(), "_INBOX.partner.nobodys-connection.x"));
-    answers.chain(appends).collect()
+    responses.chain(appends).collect()
 }
 
 /// Request number `turn` of an unauthenticated client to a connection's intake. None is validly signed.
@@ -106,13 +106,13 @@ async fn ask(intake: SocketAddr, from: Ipv4Addr, request: &[u8]) -> io::Result<O
     socket.bind((from, 0).into())?;
     let mut stream = socket.connect(intake).await?;
     stream.write_all(request).await?;
-    let mut answer = [0; 16];
-    let length = stream.read(&mut answer).await?;
-    let text = String::from_utf8_lossy(&answer[..length]);
+    let mut response = [0; 16];
+    let length = stream.read(&mut response).await?;
+    let text = String::from_utf8_lossy(&response[..length]);
     Ok(text.split(' ').nth(1).and_then(|status| status.get(..3)?.parse().ok()))
 }
 
-impl Hand {
+impl FaultRunner {
     /// Starts unauthenticated clients, each with an address of its own, that send to every intake.
     pub(super) fn unauthenticated_clients(&mut self) -> Made {
         let until = Instant::now() + self.order.seconds(LENGTH);
@@ -167,8 +167,8 @@ async fn unauthenticated_client(
 ) {
     let mut turn = usize::from(from.octets()[3]);
     while Instant::now() < until {
-        let answer = timeout(PATIENCE, ask(intake, from, &request(turn, &ours))).await;
-        match answer {
+        let response = timeout(PATIENCE, ask(intake, from, &request(turn, &ours))).await;
+        match response {
             Ok(Ok(Some(200..300))) => drop(let_in.fetch_add(1, Ordering::Relaxed)),
             Ok(Ok(_)) | Err(_) => {}
             // The intake is being restarted.

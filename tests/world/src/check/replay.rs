@@ -3,7 +3,7 @@
 use crate::{record::Record, world::World};
 use apply::rebuild::Rebuilt;
 use model::{
-    Baseline, ConflictKind, ConnectionId, FieldMirror, FieldValue, Held, LevelMirror, Phase,
+    Baseline, ConflictKind, ConnectionId, FieldMirror, FieldValue, LevelMirror, Phase, PlatformValue,
     record::{Movement, State},
 };
 use std::collections::BTreeSet;
@@ -91,7 +91,7 @@ fn level(mirror: &LevelMirror) -> impl PartialEq + '_ {
 }
 
 fn field<V: FieldValue>(mirror: &FieldMirror<V>) -> impl PartialEq + '_ {
-    let held: &Baseline<Held<V>> = &mirror.baseline;
+    let held: &Baseline<PlatformValue<V>> = &mirror.baseline;
     (&mirror.observed, held, &mirror.internal, phase(&mirror.phase))
 }
 

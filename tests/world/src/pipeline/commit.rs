@@ -4,7 +4,7 @@ use super::Done;
 use crate::record::{PARTITION, Record};
 use apply::{
     decide::{Fold, first_keys, row_keys},
-    halving::{Batch, Committed, Content, Cursor, Form, Halving, given_up},
+    halving::{Batch, Committed, Content, Cursor, Form, Halving, discarded},
 };
 use model::{
     Event, Outcome, Position, Timestamp,
@@ -37,7 +37,7 @@ pub(super) fn commit(
         }
     }
     let mut halving = Halving::of(vec![batch]);
-    while let Some(part) = halving.take_up() {
+    while let Some(part) = halving.next_part() {
         let tried: Result<Vec<Committed>, Fault> =
             part.iter().map(|batch| transaction(record, batch, now, &mut done)).collect();
         match tried {
@@ -48,8 +48,8 @@ pub(super) fn commit(
             }
             Err(fault) => {
                 for batch in halving.refused(part, &fault) {
-                    let given_up = give_up(record, batch, &fault, now, &mut done);
-                    match given_up {
+                    let discarded = discard(record, batch, &fault, now, &mut done);
+                    match discarded {
                         Ok(committed) => halving.committed(PARTITION, committed),
                         Err(fault) => halving.fail([PARTITION], &fault),
                     }
@@ -57,13 +57,13 @@ pub(super) fn commit(
             }
         }
     }
-    for fault in halving.ended().into_values().filter_map(Result::err) {
+    for fault in halving.finish().into_values().filter_map(Result::err) {
         done.bugs.push(format!("halving didn't end: {fault}"));
     }
     done
 }
 
-fn give_up(
+fn discard(
     record: &mut Record,
     mut batch: Batch,
     fault: &Fault,
@@ -72,7 +72,7 @@ fn give_up(
 ) -> Result<Committed, Fault> {
     let events = &batch.content.events;
     for event in events.iter().filter(|event| !record.refuses(event)) {
-        done.bugs.push(format!("event {} was given up, and nothing refuses it", event.id));
+        done.bugs.push(format!("event {} was discarded, and nothing refuses it", event.id));
     }
     let keys = FirstKeys {
         events: events.iter().map(|event| (event.origin.connection.clone(), event.id)).collect(),
@@ -82,7 +82,7 @@ fn give_up(
     let mut facts = Facts::default();
     record.first(&keys, &mut facts);
     let reject = Reject::new(RejectClass::Bug, fault.to_string());
-    let changes = given_up(&batch, &facts, &reject, Form::EventOutcome);
+    let changes = discarded(&batch, &facts, &reject, Form::EventOutcome);
     record.commit(changes, batch.from.number, batch.reaches);
     let cursor = Cursor { position: batch.reaches, ..batch.from };
     batch.content.events.clear();

@@ -126,7 +126,7 @@ impl Shop {
         &mut self,
         key: &MirrorKey,
         product: Option<&ExternalId>,
-        distinct: &str,
+        dedupe_key: &str,
         now: Timestamp,
     ) -> Read {
         if let Some(json) = &mut self.json {
@@ -144,10 +144,10 @@ impl Shop {
         }
         let mapped = match (key, product) {
             (MirrorKey::Level(key), _) => {
-                self.read_level(&key.item, crate::record::place_of(&key.location), distinct, now)
+                self.read_level(&key.item, crate::record::place_of(&key.location), dedupe_key, now)
             }
-            (MirrorKey::Text(key), _) => self.read_product(&key.external, distinct, now),
-            (MirrorKey::Price(_), Some(product)) => self.read_product(product, distinct, now),
+            (MirrorKey::Text(key), _) => self.read_product(&key.external, dedupe_key, now),
+            (MirrorKey::Price(_), Some(product)) => self.read_product(product, dedupe_key, now),
             (MirrorKey::Price(_), None) => return Read::Nothing,
         };
         mapped.map_or(Read::Refused, |mapped| Read::Reported(vec![Reported::Words(mapped)]))
@@ -158,7 +158,7 @@ impl Shop {
         &self,
         item: &ExternalId,
         place: usize,
-        distinct: &str,
+        dedupe_key: &str,
         now: Timestamp,
     ) -> Option<Vec<Mapped>> {
         if !self.takes_token {
@@ -176,16 +176,16 @@ impl Shop {
             }),
         };
         let found = self.find(item).filter(|index| self.goods[*index].stock.contains_key(&place));
-        let level = found.and_then(|index| self.level(&self.goods[index], place, distinct));
+        let level = found.and_then(|index| self.level(&self.goods[index], place, dedupe_key));
         Some(vec![level.unwrap_or_else(|| gone(item))])
     }
 
     /// Reads a product; `None` if the platform accepts no calls.
-    fn read_product(&self, product: &ExternalId, distinct: &str, now: Timestamp) -> Option<Vec<Mapped>> {
+    fn read_product(&self, product: &ExternalId, dedupe_key: &str, now: Timestamp) -> Option<Vec<Mapped>> {
         if !self.takes_token {
             return None;
         }
-        let found = self.find(product).map(|index| self.product(&self.goods[index], distinct));
+        let found = self.find(product).map(|index| self.product(&self.goods[index], dedupe_key));
         let payload = Payload::Deleted { entity: EntityKind::Product, external: product.clone() };
         let identity = vec!["product/deleted".to_owned(), product.to_string(), now.to_string()];
         let deleted = Mapped {

@@ -14,9 +14,9 @@ pub(super) const fn is_partial(numbers: u64) -> bool {
 }
 
 /// The complete list of a good's locations, if the platform reports one.
-pub(super) fn complete(kind: Kind, good: &Good, distinct: &str) -> Option<Mapped> {
+pub(super) fn complete(kind: Kind, good: &Good, dedupe_key: &str) -> Option<Mapped> {
     let is_listed = kind == Kind::Treez && good.is_tracked;
-    is_listed.then(|| stocked(good, good.stock.keys().copied(), distinct))
+    is_listed.then(|| stocked(good, good.stock.keys().copied(), dedupe_key))
 }
 
 /// A report that a deleted good is at no location, if the platform makes one.
@@ -33,9 +33,9 @@ pub(super) fn change(good: &mut Good, place: usize, is_stocked: bool) {
     }
 }
 
-fn stocked(good: &Good, places: impl IntoIterator<Item = usize>, distinct: &str) -> Mapped {
+fn stocked(good: &Good, places: impl IntoIterator<Item = usize>, dedupe_key: &str) -> Mapped {
     let locations: Vec<_> = places.into_iter().map(place_id).collect();
-    let mut identity = vec!["stocked".to_owned(), good.item.to_string(), distinct.to_owned()];
+    let mut identity = vec!["stocked".to_owned(), good.item.to_string(), dedupe_key.to_owned()];
     identity.extend(locations.iter().map(ToString::to_string));
     let payload = Payload::Stocked(StockedAt { item: good.item.clone(), locations });
     Mapped { action: Action::Updated, occurred_at: None, version: None, identity, payload }

@@ -1,6 +1,6 @@
 //! Acts of people, platforms and operators in a world.
 
-use super::{CANARY, Coming, WEBHOOK_AFTER, World, token};
+use super::{CANARY, Scheduled, WEBHOOK_AFTER, World, token};
 use crate::{
     oracle::Field,
     pipeline::Delivered,
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 impl World {
     pub(super) fn act(&mut self, act: Act) {
-        self.story.tell(self.now, &format!("{act:?}"));
+        self.story.log(self.now, &format!("{act:?}"));
         match act {
             Act::Move { shop, good, place, by } => self.moves(shop, good, place, by, false),
             Act::TestSale { shop, good, place } => {
@@ -46,14 +46,19 @@ impl World {
             Act::Sku { shop, good, sku } => {
                 // The new number may match any of the goods.
                 for any in 0..self.shops[shop].goods.len() {
-                    self.oracle.blur_good(&self.shops, any, "a number changed", &self.pipeline.record);
+                    self.oracle.mark_good_inexact(
+                        &self.shops,
+                        any,
+                        "a number changed",
+                        &self.pipeline.record,
+                    );
                 }
                 let webhooks = self.shops[shop].edits(good, Edit::Sku(sku), self.now);
                 self.send(shop, webhooks, true);
             }
             Act::Delete { shop, good } => {
                 for sibling in self.shops[shop].siblings(good) {
-                    self.blur(shop, sibling, "it was deleted");
+                    self.mark_inexact(shop, sibling, "it was deleted");
                 }
                 let webhooks = self.shops[shop].edits(good, Edit::Delete, self.now);
                 self.send(shop, webhooks, true);
@@ -72,7 +77,7 @@ impl World {
                 }
             }
             Act::Rule { shop, rule } => self.instruct(shop, &Instruction::Baseline(rule)),
-            Act::Answer { shop, side } => self.answer(shop, side),
+            Act::Decide { shop, side } => self.decide(shop, side),
             Act::Token { shop, is_taken } => {
                 self.shops[shop].takes_token = is_taken;
                 let id = self.shops[shop].connection.clone();
@@ -83,19 +88,19 @@ impl World {
                     }
                 }
             }
-            Act::Hook { shop, fate } => self.fates[shop].push_back(fate),
+            Act::Hook { shop, fault } => self.webhook_faults[shop].push_back(fault),
             Act::Call { shop, fault } => self.faults[shop].push_back(fault),
             Act::Still { seconds, cut } => {
                 self.still_until = self.now.after(Duration::from_secs(u64::from(seconds)));
                 self.cut = cut;
-                self.comes(self.still_until, Coming::Goes);
+                self.schedule(self.still_until, Scheduled::Resume);
             }
             Act::Kill => self.kill(),
             Act::Again { count } => {
-                let again: Vec<Delivered> = self.taken_in.iter().rev().take(count).cloned().collect();
+                let again: Vec<Delivered> = self.accepted.iter().rev().take(count).cloned().collect();
                 self.inbox
                     .extend(again.into_iter().rev().map(|it| Delivered { received_at: self.now, ..it }));
-                self.go();
+                self.run_pipeline();
             }
             Act::Full { shop } if self.is_connected(shop) => self.full(shop),
             Act::Full { .. } => {}
@@ -104,18 +109,18 @@ impl World {
     }
 
     /// Marks the edits of all goods as inexact, since a thin webhook may concern any of them.
-    pub(super) fn blur_all_edits(&mut self, shop: usize) {
+    pub(super) fn mark_all_edits_inexact(&mut self, shop: usize) {
         for good in 0..self.shops[shop].goods.len() {
             let good = self.shops[shop].goods[good].clone();
             let connection = self.shops[shop].connection.clone();
-            self.oracle.blur_edits(&connection, &good, &self.pipeline.record);
+            self.oracle.mark_edits_inexact(&connection, &good, &self.pipeline.record);
         }
     }
 
-    fn blur(&mut self, shop: usize, good: usize, why: &'static str) {
-        self.oracle.blur_levels(&self.shops[shop], good, why, &self.pipeline.record);
+    fn mark_inexact(&mut self, shop: usize, good: usize, why: &'static str) {
+        self.oracle.mark_levels_inexact(&self.shops[shop], good, why, &self.pipeline.record);
         let about = self.shops[shop].goods[good].clone();
-        self.oracle.blur_edits(&self.shops[shop].connection.clone(), &about, &self.pipeline.record);
+        self.oracle.mark_edits_inexact(&self.shops[shop].connection.clone(), &about, &self.pipeline.record);
     }
 
     fn edit(&mut self, shop: usize, good: usize, field: Field, text: &str) {
@@ -139,7 +144,7 @@ impl World {
         let siblings = self.shops[shop].siblings(good);
         let mut made = Vec::new();
         for sibling in siblings {
-            self.blur(shop, sibling, "it was made again");
+            self.mark_inexact(shop, sibling, "it was made again");
             let old = &self.shops[shop].goods[sibling];
             let (sku, title, stock) = (old.sku.clone(), old.title.clone(), old.stock.clone());
             made.push(NewGood { index: sibling, sku, title, stock });
@@ -216,7 +221,7 @@ impl World {
     }
 
     fn is_linked_by_hand(&mut self, good: usize) {
-        self.oracle.blur_good(&self.shops, good, "it was linked by hand", &self.pipeline.record);
+        self.oracle.mark_good_inexact(&self.shops, good, "it was linked by hand", &self.pipeline.record);
     }
 
     /// Reports an order or customer as deleted, and sends its last report after the deletion.
@@ -245,9 +250,9 @@ impl World {
         let deletion = mapped("deleted", at(0), Action::Deleted, deleted);
         let report = mapped("reported", at(5), Action::Updated, payload);
         let (first, second) = (self.shops[shop].says(deletion), self.shops[shop].says(report));
-        self.comes(self.now.after(WEBHOOK_AFTER), Coming::Arrives { shop, webhook: Box::new(first) });
+        self.schedule(self.now.after(WEBHOOK_AFTER), Scheduled::Arrives { shop, webhook: Box::new(first) });
         let later = self.now.after(Duration::from_secs(30));
-        self.comes(later, Coming::Arrives { shop, webhook: Box::new(second) });
+        self.schedule(later, Scheduled::Arrives { shop, webhook: Box::new(second) });
     }
 
     fn pause(&mut self, shop: usize, is_paused: bool) {
@@ -272,10 +277,10 @@ impl World {
         }
     }
 
-    fn answer(&mut self, shop: usize, side: Side) {
+    fn decide(&mut self, shop: usize, side: Side) {
         let id = self.shops[shop].connection.clone();
         let waiting = self.pipeline.record.mirrors.levels.iter().filter(|(key, mirror)| {
-            key.connection == id && mirror.attention() == Some(model::Attention::Answer)
+            key.connection == id && mirror.attention() == Some(model::Attention::Decision)
         });
         let waiting: Vec<_> = waiting.map(|(key, _)| (key.item.clone(), key.location.clone())).collect();
         for (item, location) in waiting {

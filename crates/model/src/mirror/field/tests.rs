@@ -46,7 +46,7 @@ fn observe<V: FieldValue>(
 fn written(value: ProductText, version: Option<i64>, rendered: Option<ProductText>) -> TextMirror {
     let mut mirror = TextMirror::of(ProductId::new("p").unwrap());
     assert_eq!(observe(&mut mirror, &text("old"), 1, 0), FieldOutcome::News);
-    mirror.want(value, at(1), None);
+    mirror.set_desired(value, at(1), None);
     assert!(matches!(mirror.begin("k", at(1), LEASE, None), Begun::New(_)));
     let result = CallResult::Taken { version: version.map(VersionNumber), rendered };
     assert_eq!(mirror.settle("k", result, at(2)), Settled::Done);
@@ -63,19 +63,22 @@ fn priced() -> PriceMirror {
 fn a_report_of_the_version_that_our_write_made_is_our_write_whatever_it_says() {
     let mut mirror = written(text("<table>x</table>"), Some(7), None);
     assert_eq!(observe(&mut mirror, &text("x"), 7, 3), FieldOutcome::Echo);
-    let held = mirror.held().unwrap().clone();
+    let held = mirror.platform_value().unwrap().clone();
     assert_eq!((held.value, held.rendered), (text("<table>x</table>"), Some(text("x"))));
     assert_eq!(mirror.attention(), None, "it isn't written again");
     // The rendered form in a later version is no edit.
     assert_eq!(observe(&mut mirror, &text("x"), 8, 4), FieldOutcome::News);
-    assert_eq!((&mirror.held().unwrap().value, mirror.attention()), (&text("<table>x</table>"), None));
+    assert_eq!(
+        (&mirror.platform_value().unwrap().value, mirror.attention()),
+        (&text("<table>x</table>"), None)
+    );
 }
 
 #[test]
 fn the_form_that_the_reply_shows_comes_back_as_an_echo() {
     let mut mirror = written(text("<b>x"), None, Some(text("<b>x</b>")));
     assert_eq!(observe(&mut mirror, &text("<b>x</b>"), 7, 3), FieldOutcome::Echo);
-    assert_eq!((&mirror.held().unwrap().value, mirror.attention()), (&text("<b>x"), None));
+    assert_eq!((&mirror.platform_value().unwrap().value, mirror.attention()), (&text("<b>x"), None));
 }
 
 #[test]
@@ -89,21 +92,21 @@ fn the_form_in_which_a_write_is_shown_before_its_reply_is_no_edit() {
     for result in results {
         let mut mirror = TextMirror::of(ProductId::new("p").unwrap());
         assert_eq!(observe(&mut mirror, &text("old"), 1, 0), FieldOutcome::News);
-        mirror.want(own.clone(), at(1), None);
+        mirror.set_desired(own.clone(), at(1), None);
         assert!(matches!(mirror.begin("k", at(1), LEASE, None), Begun::New(_)));
         assert_eq!(observe(&mut mirror, &shown, 2, 2), FieldOutcome::Ambiguous);
-        assert_eq!(mirror.held().unwrap().value, text("old"), "it isn't taken");
+        assert_eq!(mirror.platform_value().unwrap().value, text("old"), "it isn't taken");
         assert_eq!(mirror.settle("k", result.clone(), at(3)), Settled::NeedsReading, "{result:?}");
         let asked = mirror.read(at(4)).unwrap();
         let reading = Report { read_for: Some(asked.waiting), ..report(&shown, 2, 5) };
         assert_eq!(mirror.observe(&reading, &shown), FieldOutcome::Echo, "{result:?}");
-        assert_eq!(mirror.held(), Some(&Held::shown(own.clone(), shown.clone())));
+        assert_eq!(mirror.platform_value(), Some(&PlatformValue::shown(own.clone(), shown.clone())));
         assert_eq!((&mirror.phase, mirror.attention()), (&Phase::Idle, None));
         assert_eq!(observe(&mut mirror, &text("z"), 3, 6), FieldOutcome::News, "an edit is one");
     }
     let mut edited = TextMirror::of(ProductId::new("p").unwrap());
     observe(&mut edited, &text("old"), 1, 0);
-    edited.want(own, at(1), None);
+    edited.set_desired(own, at(1), None);
     edited.begin("k", at(1), LEASE, None);
     assert_eq!(observe(&mut edited, &text("z"), 2, 2), FieldOutcome::News);
 }
@@ -111,7 +114,7 @@ fn the_form_in_which_a_write_is_shown_before_its_reply_is_no_edit() {
 #[test]
 fn what_is_gone_is_not_due_until_it_is_reported_again() {
     let mut mirror = priced();
-    mirror.want(price(1_200), at(1), None);
+    mirror.set_desired(price(1_200), at(1), None);
     mirror.forget(&Report { value: None, ..report(&price(0), 2, 2) });
     assert_eq!((mirror.attention(), mirror.desired), (None, None));
     assert_eq!(observe(&mut mirror, &price(900), 1, 3), FieldOutcome::Stale);
@@ -136,7 +139,7 @@ fn a_reading_that_was_given_back_is_due_at_once_and_counts_for_none() {
 fn a_refused_price_waits_a_day_unless_another_is_due_or_the_platforms_own_changes() {
     let refused = || {
         let mut mirror = priced();
-        mirror.want(price(1_200), at(1), None);
+        mirror.set_desired(price(1_200), at(1), None);
         assert!(matches!(mirror.begin("k", at(1), LEASE, None), Begun::New(_)));
         let result = CallResult::Refused { error: "no".to_owned() };
         assert_eq!(mirror.settle("k", result, at(2)), Settled::Refused);
@@ -149,29 +152,29 @@ fn a_refused_price_waits_a_day_unless_another_is_due_or_the_platforms_own_change
     let mut changed = refused();
     observe(&mut changed, &price(1_100), 2, 3);
     assert_eq!((&changed.phase, changed.schedule.due_at), (&Phase::Idle, at(3)));
-    let mut wanted = refused();
-    assert!(wanted.want(price(1_300), at(4), None));
-    assert_eq!((&wanted.phase, wanted.schedule.due_at), (&Phase::Idle, at(4)));
+    let mut changed = refused();
+    assert!(changed.set_desired(price(1_300), at(4), None));
+    assert_eq!((&changed.phase, changed.schedule.due_at), (&Phase::Idle, at(4)));
 }
 
 #[test]
 fn of_an_account_that_is_refused_only_a_later_attempt_keeps_its_key() {
-    let turned_away = || CallResult::AccountRefused { error: "401".to_owned() };
+    let account_refused = || CallResult::AccountRefused { error: "401".to_owned() };
     let mut mirror = priced();
-    mirror.want(price(1_200), at(1), None);
+    mirror.set_desired(price(1_200), at(1), None);
     mirror.begin("k", at(1), LEASE, None);
-    assert_eq!(mirror.settle("k", turned_away(), at(2)), Settled::Done);
+    assert_eq!(mirror.settle("k", account_refused(), at(2)), Settled::Done);
     assert_eq!((&mirror.phase, mirror.attention()), (&Phase::Idle, Some(Attention::Write)));
     mirror.begin("k2", at(3), LEASE, None);
     mirror.begin("k3", at(70), LEASE, None);
-    assert_eq!(mirror.settle("k2", turned_away(), at(71)), Settled::Done);
+    assert_eq!(mirror.settle("k2", account_refused(), at(71)), Settled::Done);
     assert_eq!(mirror.phase.write().unwrap().key, "k2");
 }
 
 #[test]
 fn a_call_that_was_repeated_in_the_second_of_a_later_report_is_read_after() {
     let mut mirror = priced();
-    mirror.want(price(1_200), at(1), None);
+    mirror.set_desired(price(1_200), at(1), None);
     mirror.begin("k", at(1), LEASE, None);
     let coarse = |minor, version, seconds| coarse(report(&price(minor), version, seconds));
     assert_eq!(mirror.observe(&coarse(1_200, 2, 2), &price(1_200)), FieldOutcome::Echo);
@@ -187,7 +190,7 @@ fn a_call_that_was_repeated_in_the_second_of_a_later_report_is_read_after() {
 #[test]
 fn a_refused_comparison_is_due_again_as_the_same_write() {
     let mut mirror = priced();
-    mirror.want(price(1_200), at(1), None);
+    mirror.set_desired(price(1_200), at(1), None);
     mirror.begin("k", at(1), LEASE, None);
     assert_eq!(mirror.settle("k", CallResult::Conflict, at(2)), Settled::Done);
     assert_eq!(mirror.attention(), Some(Attention::Write));
@@ -239,7 +242,7 @@ fn step(mirror: &mut PriceMirror, step: &Step, seconds: i64) {
         }
         Step::Forget => mirror.forget(&Report { value: None, ..report(&price(0), seconds, seconds) }),
         Step::Want(minor) => {
-            mirror.want(price(*minor), at(seconds), None);
+            mirror.set_desired(price(*minor), at(seconds), None);
         }
         Step::Begin => {
             mirror.begin(&seconds.to_string(), at(seconds), LEASE, None);

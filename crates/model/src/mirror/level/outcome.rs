@@ -48,7 +48,7 @@ pub enum ContactOutcome {
     /// The number agrees with the store's level.
     Agreed,
     /// The store's level stands and is due at the platform.
-    StoreStands,
+    StoreKept,
     /// A person has to decide which number stands.
     Asked,
     /// The number is an unconfirmed zero, which has no meaning yet.

@@ -12,7 +12,7 @@ use crate::{
 
 impl LevelMirror {
     /// Returns whether writes are allowed, now or after a pause.
-    pub(super) fn is_let_out(&self) -> bool {
+    pub(super) fn may_write(&self) -> bool {
         match self.gate {
             Gate::Open => true,
             Gate::Stopped => self.schedule.starts_again_at().is_some(),

@@ -53,7 +53,7 @@ fn known(value: &str) -> LevelMirror {
 /// The mirror with a write of `value` under way, begun at second 1.
 fn writing(from: &str, value: &str) -> LevelMirror {
     let mut mirror = known(from);
-    mirror.want(quantity(value), 0, at(1), None);
+    mirror.set_desired(quantity(value), 0, at(1), None);
     assert!(matches!(mirror.begin("k", at(1), LEASE, None), Begun::New(_)));
     mirror
 }
@@ -66,14 +66,14 @@ fn refused() -> CallResult<Quantity> {
     CallResult::Refused { error: "no".to_owned() }
 }
 
-fn turned_away() -> CallResult<Quantity> {
+fn account_refused() -> CallResult<Quantity> {
     CallResult::AccountRefused { error: "401".to_owned() }
 }
 
 #[test]
 fn what_is_not_counted_forgets_the_baseline_keeps_the_version_and_is_not_due() {
     let mut mirror = known("5");
-    mirror.want(quantity("7"), 0, at(1), None);
+    mirror.set_desired(quantity("7"), 0, at(1), None);
     assert_eq!(mirror.observe(&report(None, 3, 2)), LevelOutcome::Forgotten(true));
     assert_eq!((&mirror.baseline, mirror.attention()), (&Baseline::Absent, None));
     assert_eq!(mirror.observe(&report(Some("9"), 2, 3)), LevelOutcome::Stale, "the version stays as a floor");
@@ -117,7 +117,7 @@ fn what_a_platform_begins_to_count_did_not_move_there() {
 #[test]
 fn nothing_is_written_to_an_unknown_baseline_the_platform_is_read_first() {
     let mut mirror = LevelMirror::of(Some(VariantId::new("v").unwrap()));
-    mirror.want(quantity("7"), 0, at(1), None);
+    mirror.set_desired(quantity("7"), 0, at(1), None);
     assert_eq!(mirror.attention(), Some(Attention::Read));
     assert_eq!(mirror.begin("k", at(1), LEASE, None), Begun::Nothing);
     assert!(mirror.read(at(1)).is_some());
@@ -130,8 +130,8 @@ fn nothing_is_written_to_an_unknown_baseline_the_platform_is_read_first() {
 #[test]
 fn what_is_written_is_floored_to_the_platforms_scale_and_comes_back_as_an_echo() {
     let mut mirror = known("1");
-    assert!(mirror.want(quantity("3.5"), 0, at(1), None));
-    assert!(!mirror.want(quantity("3.9"), 0, at(1), None), "the same in its scale");
+    assert!(mirror.set_desired(quantity("3.5"), 0, at(1), None));
+    assert!(!mirror.set_desired(quantity("3.9"), 0, at(1), None), "the same in its scale");
     let Begun::New(write) = mirror.begin("k", at(1), LEASE, None) else { panic!("{mirror:?}") };
     assert_eq!(write.value, quantity("3"));
     assert_eq!(mirror.settle("k", taken(), at(2)), Settled::Done);
@@ -156,8 +156,8 @@ fn a_version_too_far_ahead_holds_nothing_up() {
     let later =
         Report { version: Some(SourceVersion::exact(ahead(Duration::ZERO))), ..report(Some("9"), 0, 1) };
     assert_eq!(mirror.observe(&later), LevelOutcome::Moved(quantity("-1")));
-    assert!(VersionNumber(ahead(CLOCK_LEAD_MAX)).is_believed(at(0)));
-    assert!(!VersionNumber(ahead(CLOCK_LEAD_MAX) + 1).is_believed(at(0)));
+    assert!(VersionNumber(ahead(CLOCK_LEAD_MAX)).is_plausible(at(0)));
+    assert!(!VersionNumber(ahead(CLOCK_LEAD_MAX) + 1).is_plausible(at(0)));
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_refused_value_is_tried_again_daily_and_at_once_when_another_is_due() {
     let mut daily = mirror.clone();
     assert!(matches!(daily.begin("again", at(90_000), LEASE, None), Begun::New(_)));
 
-    assert!(mirror.want(quantity("7"), 0, at(4), None));
+    assert!(mirror.set_desired(quantity("7"), 0, at(4), None));
     assert_eq!((&mirror.phase, mirror.schedule.due_at), (&Phase::Idle, at(4)));
 }
 
@@ -202,7 +202,7 @@ fn a_report_that_differs_ends_a_refusal_and_what_is_due_is_due_at_once() {
 #[test]
 fn of_an_account_that_is_refused_a_first_attempt_was_not_made_and_a_later_one_keeps_its_key() {
     let mut first = writing("10", "8");
-    assert_eq!(first.settle("k", turned_away(), at(2)), Settled::Done);
+    assert_eq!(first.settle("k", account_refused(), at(2)), Settled::Done);
     assert_eq!((&first.phase, first.attention()), (&Phase::Idle, Some(Attention::Write)));
 
     for reported in [None, Some("8"), Some("9")] {
@@ -211,7 +211,7 @@ fn of_an_account_that_is_refused_a_first_attempt_was_not_made_and_a_later_one_ke
         if let Some(number) = reported {
             later.observe(&report(Some(number), 2, 71));
         }
-        assert_eq!(later.settle("k", turned_away(), at(72)), Settled::Done);
+        assert_eq!(later.settle("k", account_refused(), at(72)), Settled::Done);
         assert_eq!(later.phase.write().unwrap().key, "k", "{reported:?}");
         assert!(matches!(later.phase, Phase::Writing { .. }), "{reported:?}: it may have been let in before");
     }
@@ -262,7 +262,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let results = vec![
         taken(),
         refused(),
-        turned_away(),
+        account_refused(),
         CallResult::Conflict,
         CallResult::Gone,
         CallResult::TooOld { error: "old".to_owned() },
@@ -297,7 +297,7 @@ impl LevelMirror {
                 }
             }
             Step::Want(count) => {
-                self.want(Quantity::pieces(*count), 0, at(seconds), None);
+                self.set_desired(Quantity::pieces(*count), 0, at(seconds), None);
             }
             Step::Begin => {
                 self.begin(&seconds.to_string(), at(seconds), LEASE, None);
@@ -374,8 +374,8 @@ fn a_refusal_is_over_once_a_value_is_taken_or_none_is_due() {
             |it| it.observe(&report(Some("7"), 2, 5)) != LevelOutcome::Stale,
             false,
         ),
-        ("another number is wanted", nothing, |it| it.want(quantity("8"), 0, at(5), None), false),
-        ("the number there is wanted", nothing, |it| it.want(quantity("5"), 0, at(5), None), false),
+        ("another number is desired", nothing, |it| it.set_desired(quantity("8"), 0, at(5), None), false),
+        ("the number there is desired", nothing, |it| it.set_desired(quantity("5"), 0, at(5), None), false),
         ("it is tried again", again, nothing, true),
         ("it is tried and taken", again, |it| it.settle("k2", taken(), at(5)) != Settled::Passed, false),
         ("it is tried and refused", again, |it| it.settle("k2", refused(), at(5)) != Settled::Passed, true),
@@ -474,7 +474,7 @@ mod early {
     /// A mirror that waits for a reading which shows the outcome of a write from `from` to `value`.
     fn in_doubt(from: &str, value: &str) -> LevelMirror {
         let mut mirror = read_before(from);
-        mirror.want(quantity(value), 0, at(3), None);
+        mirror.set_desired(quantity(value), 0, at(3), None);
         assert!(matches!(mirror.begin("k", at(3), LEASE, None), Begun::New(_)));
         let too_old = CallResult::TooOld { error: "old".to_owned() };
         assert_eq!(mirror.settle("k", too_old, at(4)), Settled::NeedsReading);
@@ -540,7 +540,7 @@ mod early {
     fn are_no_movement_where_a_write_was_taken_since() {
         for precision in PRECISIONS {
             let mut mirror = read_before("10");
-            mirror.want(quantity("8"), 0, at(3), None);
+            mirror.set_desired(quantity("8"), 0, at(3), None);
             assert!(matches!(mirror.begin("k", at(3), LEASE, None), Begun::New(_)));
             assert_eq!(mirror.settle("k", taken(), at(4)), Settled::Done);
             let late = precise(precision, &reading(&mirror, "10", 2, 5));

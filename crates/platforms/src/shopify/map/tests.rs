@@ -100,7 +100,7 @@ fn a_variant_that_cannot_be_read_is_rejected_alone_and_is_not_gone() {
     let Payload::Product(product) = &first.payload else { panic!("a product expected") };
     assert_eq!((product.variants.len(), product.variants_complete), (1, false));
     let repaired = mapped("products/update", &[], &json!({ "id": 1, "variants": [{ "id": 2 }] })).unwrap();
-    assert_eq!(first.identity.len(), repaired.identity.len() + expected.len(), "taken in again it is news");
+    assert_eq!(first.identity.len(), repaired.identity.len() + expected.len(), "re-ingested it is news");
 }
 
 #[test]

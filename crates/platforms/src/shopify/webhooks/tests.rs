@@ -16,7 +16,7 @@ fn check(headers: &[(&str, &str)], body: &[u8], active: &[&str]) -> Result<(), U
 }
 
 #[test]
-fn the_published_delivery_is_believed_under_both_names_of_the_header() {
+fn the_published_delivery_is_verified_under_both_names_of_the_header() {
     assert_eq!(check(&[("x-shopify-hmac-sha256", VECTOR)], BODY, &[SECRET]), Ok(()));
     assert_eq!(check(&[("shopify-hmac-sha256", VECTOR)], BODY, &[SECRET]), Ok(()));
     assert_eq!(check(&[("x-shopify-hmac-sha256", VECTOR)], BODY, &["next", SECRET]), Ok(()));
@@ -29,7 +29,7 @@ fn a_delivery_without_a_signature_is_missing_one() {
 }
 
 #[test]
-fn an_empty_body_is_not_believed_even_with_its_own_signature() {
+fn an_empty_body_is_not_verified_even_with_its_own_signature() {
     // HMAC-SHA256 of nothing with the key of the vector.
     let signature = "wde+AV/P/S1RUZlUH69IkPgPFLVGtBzMGLvoVzqwiwo=";
     assert_eq!(check(&[("x-shopify-hmac-sha256", signature)], b"", &[SECRET]), Err(Unverified::Mismatch));

@@ -233,6 +233,6 @@ mod tests {
         assert_eq!(pointers, expected);
         let repaired = item(&json!([{"id": "A"}]));
         let identity = |body: &Value| mapped(body, NO_CURRENCY).unwrap().identity;
-        assert_ne!(identity(&body), identity(&repaired), "taken in again it is news");
+        assert_ne!(identity(&body), identity(&repaired), "re-ingested it is news");
     }
 }

@@ -24,11 +24,11 @@ pub(super) fn count(row: &Object<'_>) -> Result<Option<Mapped>, Reject> {
     let quantity = row.decimal("quantity")?;
     let item = row.text_id("catalog_object_id")?;
     let location = row.optional_text_id("location_id")?;
-    let place = location.as_ref().map_or("", ExternalId::as_str);
+    let location_id = location.as_ref().map_or("", ExternalId::as_str);
     let identity = vec![
         "inventory".to_owned(),
         item.to_string(),
-        place.to_owned(),
+        location_id.to_owned(),
         state.to_owned(),
         at.to_string(),
         quantity.to_string(),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_and_a_read_back_tell_the_same_event() {
+    fn a_webhook_and_a_read_back_report_the_same_event() {
         let reported = webhook(&[row("IN_STOCK", "10", "2019-10-29T18:38:45.100Z")]).unwrap();
         let again = reread(&row("IN_STOCK", "10.0", "2019-10-29T18:38:45.1Z"));
         assert_eq!(reported, again);

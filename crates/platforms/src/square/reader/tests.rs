@@ -98,7 +98,7 @@ fn a_level_read_back_is_the_sellable_count_at_one_location() {
     assert_eq!(request(&nowhere, &context(&access())).unwrap_err().class, RejectClass::Config);
 }
 
-fn answered(wanted: &Fetch<'_>, status: u16, body: &Value) -> (&'static str, Value) {
+fn replied(wanted: &Fetch<'_>, status: u16, body: &Value) -> (&'static str, Value) {
     let body = body.to_string();
     let reply = HttpReply::new(status, body.as_bytes());
     let Ok(Page { objects, next: None }) = page(wanted, &context(&access()), &reply) else {
@@ -120,7 +120,7 @@ fn a_count_that_is_not_there_ends_the_reading_as_an_unknown_level_at_that_locati
     let wanted = Fetch::Level { item: &item, location: Some(&location) };
     let not_found = json!({"errors": [{"code": "NOT_FOUND"}]});
     for (status, reply) in [(200, json!({})), (200, json!({"counts": []})), (404, not_found)] {
-        let (topic, body) = answered(&wanted, status, &reply);
+        let (topic, body) = replied(&wanted, status, &reply);
         let model::Payload::Inventory(report) = mapped(topic, &body) else { panic!("a level expected") };
         assert_eq!(
             (report.item, report.location, report.available),
@@ -133,7 +133,7 @@ fn a_count_that_is_not_there_ends_the_reading_as_an_unknown_level_at_that_locati
 fn an_item_that_is_not_there_ends_the_reading_as_a_deletion_of_this_moment() {
     let product = ExternalId::new("I").unwrap();
     let wanted = Fetch::Product { product: &product, variant: None };
-    let (topic, body) = answered(&wanted, 404, &json!({"errors": [{"code": "NOT_FOUND"}]}));
+    let (topic, body) = replied(&wanted, 404, &json!({"errors": [{"code": "NOT_FOUND"}]}));
     assert_eq!((topic, body["version"].as_i64()), ("catalog.object", Some(NOW_MICROS / 1_000)));
     assert!(matches!(mapped(topic, &body), model::Payload::Deleted { external, .. } if external == product));
     let html = HttpReply::new(404, b"<html>");

@@ -34,14 +34,14 @@ fn check(key: &str, url: &str, body: &str, signature: Option<&str>) -> Result<()
 }
 
 #[test]
-fn the_published_signatures_are_believed() {
+fn the_published_signatures_are_verified() {
     for [key, url, body, signature] in VECTORS {
         assert_eq!(check(key, url, body, Some(signature)), Ok(()), "{url}");
     }
 }
 
 #[test]
-fn another_url_body_or_key_is_not_believed() {
+fn another_url_body_or_key_is_not_verified() {
     for [key, url, body, signature] in VECTORS {
         let slash = format!("{url}/");
         let space = format!("{body} ");

@@ -9,8 +9,9 @@ use stage::Reject;
 pub(super) fn absent(data: &Object<'_>) -> Result<Mapped, Reject> {
     let (item, location) = (required_id(data, "product_id")?, id(data, "location_id")?);
     let at = data.time("observed_at")?.ok_or_else(|| data.missing("observed_at"))?;
-    let place = location.as_ref().map_or("", ExternalId::as_str).to_owned();
-    let identity = vec!["inventory".to_owned(), item.to_string(), place, "ABSENT".to_owned(), at.to_string()];
+    let location_id = location.as_ref().map_or("", ExternalId::as_str).to_owned();
+    let identity =
+        vec!["inventory".to_owned(), item.to_string(), location_id, "ABSENT".to_owned(), at.to_string()];
     Ok(Mapped {
         action: Action::Updated,
         occurred_at: Some(at),

@@ -22,21 +22,21 @@ pub(super) fn levels(reported: &Reported<'_>, data: &Object<'_>, for_sale: bool)
     let total = quantity(data, "sellable_quantity");
     let known_total = total.as_ref().ok().copied().flatten();
     let sum = located.as_ref().and_then(sum);
-    let places: Vec<ExternalId> = located.iter().flat_map(BTreeMap::keys).cloned().collect();
-    if reported.is_capped(for_sale, known_total, if places.is_empty() { known_total } else { sum }) {
+    let locations: Vec<ExternalId> = located.iter().flat_map(BTreeMap::keys).cloned().collect();
+    if reported.is_capped(for_sale, known_total, if locations.is_empty() { known_total } else { sum }) {
         return Vec::new();
     }
     let levels = located.into_iter().flatten();
-    let levels = levels.filter_map(|(place, amount)| reported.level(Some(place), amount, for_sale));
+    let levels = levels.filter_map(|(location, amount)| reported.level(Some(location), amount, for_sale));
     let mut rows: Rows = levels.collect();
     match total {
-        total if places.is_empty() => rows.extend(reported.level(None, total, for_sale)),
+        total if locations.is_empty() => rows.extend(reported.level(None, total, for_sale)),
         // The total can't be reported; the level of each location still is.
         Err(reject) if for_sale => rows.push(Err(reject)),
         _ => {}
     }
     if sum.is_some() && sum == known_total {
-        rows.push(Ok(reported.stocked(places)));
+        rows.push(Ok(reported.stocked(locations)));
     }
     rows
 }
@@ -95,8 +95,8 @@ impl Reported<'_> {
             Ok(amount) => amount?,
             Err(reject) => return Some(Err(reject)),
         };
-        let place = location.as_ref().map_or("", ExternalId::as_str).to_owned();
-        let identity = self.identity("inventory", [place, available.to_string()]);
+        let location_id = location.as_ref().map_or("", ExternalId::as_str).to_owned();
+        let identity = self.identity("inventory", [location_id, available.to_string()]);
         let payload = Payload::Inventory(InventoryReport {
             item: self.external.clone(),
             location,

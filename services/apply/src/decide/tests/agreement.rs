@@ -36,11 +36,11 @@ enum Step {
     /// Propagate begins a write, or repeats the call of one whose reply is overdue.
     Call { platform: usize },
     /// A call reaches its platform; its reply may be lost.
-    Execute { platform: usize, which: usize, answer_lost: bool },
+    Execute { platform: usize, which: usize, response_lost: bool },
     /// A call is lost.
     LoseCall { platform: usize, which: usize },
     /// A reply arrives.
-    Answer { platform: usize, which: usize },
+    Respond { platform: usize, which: usize },
     /// The platform accepts calls, refuses them for now, or refuses them for good.
     Let { platform: usize, access: Access },
 }
@@ -80,13 +80,13 @@ impl ReferenceStateMachine for Model {
             3 => (platform(), any::<bool>()).prop_map(|(platform, lost)| Step::Read { platform, lost }),
             5 => Just(Step::TakeUp),
             8 => platform().prop_map(|platform| Step::Call { platform }),
-            6 => (one(), prop::bool::weighted(0.3)).prop_map(|((platform, which), answer_lost)| Step::Execute {
+            6 => (one(), prop::bool::weighted(0.3)).prop_map(|((platform, which), response_lost)| Step::Execute {
                 platform,
                 which,
-                answer_lost
+                response_lost
             }),
             1 => one().prop_map(|(platform, which)| Step::LoseCall { platform, which }),
-            6 => one().prop_map(|(platform, which)| Step::Answer { platform, which }),
+            6 => one().prop_map(|(platform, which)| Step::Respond { platform, which }),
             1 => (platform(), access).prop_map(|(platform, access)| Step::Let { platform, access }),
         ]
         .boxed()
@@ -111,7 +111,7 @@ struct World {
     /// Events that arrived, to arrive again.
     arrived: Vec<Event>,
     /// Number of the record's effects that propagate has consumed.
-    taken_up: usize,
+    consumed: usize,
     /// Counter that numbers reads and writes, to distinguish them.
     numbers: u64,
     /// Time during which nothing happened.
@@ -129,7 +129,7 @@ impl World {
             record,
             platforms,
             arrived: reported.to_vec(),
-            taken_up: 0,
+            consumed: 0,
             numbers: 1_000,
             waited: Duration::ZERO,
         }
@@ -170,13 +170,13 @@ impl World {
                 assert_eq!(self.record.commit(vec![again]), [None], "it was recorded before");
             }
             Step::Read { platform, lost } => self.read(*platform, *lost),
-            Step::TakeUp => self.take_up(),
+            Step::TakeUp => self.apply(),
             Step::Call { platform } => self.call(*platform),
-            Step::Execute { platform, which, answer_lost } => {
-                self.platforms[*platform].execute(*which, *answer_lost);
+            Step::Execute { platform, which, response_lost } => {
+                self.platforms[*platform].execute(*which, *response_lost);
             }
             Step::LoseCall { platform, which } => drop(pick(&mut self.platforms[*platform].calls, *which)),
-            Step::Answer { platform, which } => self.answer(*platform, *which),
+            Step::Respond { platform, which } => self.respond(*platform, *which),
             Step::Let { platform, access } => self.platforms[*platform].access = *access,
         }
     }
@@ -184,14 +184,14 @@ impl World {
     /// Completes everything that is under way.
     fn rest(&mut self) {
         for _ in 0..ROUNDS_MAX {
-            self.take_up();
+            self.apply();
             for platform in 0..2 {
                 self.call(platform);
                 while !self.platforms[platform].calls.is_empty() {
                     self.platforms[platform].execute(0, false);
                 }
-                while !self.platforms[platform].answers.is_empty() {
-                    self.answer(platform, 0);
+                while !self.platforms[platform].responses.is_empty() {
+                    self.respond(platform, 0);
                 }
                 self.read(platform, false);
                 while !self.platforms[platform].reports.is_empty() {
@@ -231,7 +231,7 @@ impl StateMachineTest for Model {
             world.waited = REFUSED_AGAIN_AFTER;
             world.rest();
         }
-        assert_eq!(world.record.level(&place()), Some(Quantity::pieces(left)), "the store's level");
+        assert_eq!(world.record.level(&location()), Some(Quantity::pieces(left)), "the store's level");
         let known = [0, 1].map(|platform| world.mirror(platform).baseline.known().copied());
         assert_eq!(known, [Some(Quantity::pieces(left)); 2], "what we think they hold");
         let holds = world.platforms.each_ref().map(|platform| platform.holds);

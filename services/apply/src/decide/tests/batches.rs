@@ -9,7 +9,7 @@ const PLATFORMS: [&str; 3] = ["a", "b", "c"];
 const SKUS: [&str; 4] = ["S-1", "S-2", " S-1\u{7f}", "N/A"];
 
 #[derive(Debug, Clone)]
-enum Happening {
+enum Change {
     /// A product with variants of those numbers.
     Product {
         slot: usize,
@@ -47,41 +47,41 @@ fn variant(index: usize, sku: usize) -> Variant {
     variant
 }
 
-fn payload(happening: &Happening) -> Payload {
+fn payload(change: &Change) -> Payload {
     let item = |index: usize| external(&format!("item-{index}"));
     let product = |slot: usize| external(&format!("product-{slot}"));
     let variant_id = |index: usize| external(&format!("variant-{index}"));
     let instructed = |instruction| Payload::Instruction { external: external("connection"), instruction };
-    match happening {
-        Happening::Product { slot, variants } => Payload::Product(Product {
+    match change {
+        Change::Product { slot, variants } => Payload::Product(Product {
             external: product(*slot),
             variants: variants.iter().map(|(index, sku)| variant(slot * 2 + index, *sku)).collect(),
             ..shirt("Shirt", 1000)
         }),
-        Happening::Level { item: of, count } => Payload::Inventory(InventoryReport {
+        Change::Level { item: of, count } => Payload::Inventory(InventoryReport {
             item: item(*of),
             location: Some(external("L")),
             available: Some(Quantity::pieces(*count)),
         }),
-        Happening::Untracked { item: of } => {
+        Change::Untracked { item: of } => {
             Payload::Deleted { entity: EntityKind::Inventory, external: item(*of) }
         }
-        Happening::Deleted { slot } => {
+        Change::Deleted { slot } => {
             Payload::Deleted { entity: EntityKind::Product, external: product(*slot) }
         }
-        Happening::Link { variant, to: (platform, other) } => instructed(Instruction::Link {
+        Change::Link { variant, to: (platform, other) } => instructed(Instruction::Link {
             variant: variant_id(*variant),
             to: VariantId::derive(&connection(PLATFORMS[*platform]), &variant_id(*other)),
         }),
-        Happening::Unlink { variant } => instructed(Instruction::Unlink { variant: variant_id(*variant) }),
-        Happening::Adopt { item: of, side } => {
-            instructed(Instruction::Adopt { item: item(*of), location: place(), side: *side })
+        Change::Unlink { variant } => instructed(Instruction::Unlink { variant: variant_id(*variant) }),
+        Change::Adopt { item: of, side } => {
+            instructed(Instruction::Adopt { item: item(*of), location: location(), side: *side })
         }
-        Happening::Rule(rule) => instructed(Instruction::Baseline(*rule)),
+        Change::Rule(rule) => instructed(Instruction::Baseline(*rule)),
     }
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
+fn change() -> impl Strategy<Value = Change> {
     let variants = prop_oneof![
         3 => (0..SKUS.len()).prop_map(|sku| vec![(0, sku)]),
         1 => (0..SKUS.len()).prop_map(|sku| vec![(1, sku)]),
@@ -90,14 +90,14 @@ fn happening() -> impl Strategy<Value = Happening> {
     let side = prop_oneof![Just(Side::Store), Just(Side::Platform)];
     let rule = prop::sample::select(BaselineRule::ALL.to_vec());
     prop_oneof![
-        6 => (0_usize..2, variants).prop_map(|(slot, variants)| Happening::Product { slot, variants }),
-        6 => (0_usize..4, 0_i32..6).prop_map(|(item, count)| Happening::Level { item, count }),
-        1 => (0_usize..4).prop_map(|item| Happening::Untracked { item }),
-        1 => (0_usize..2).prop_map(|slot| Happening::Deleted { slot }),
-        1 => (0_usize..4, (0_usize..3, 0_usize..4)).prop_map(|(variant, to)| Happening::Link { variant, to }),
-        1 => (0_usize..4).prop_map(|variant| Happening::Unlink { variant }),
-        1 => (0_usize..4, side).prop_map(|(item, side)| Happening::Adopt { item, side }),
-        1 => rule.prop_map(Happening::Rule),
+        6 => (0_usize..2, variants).prop_map(|(slot, variants)| Change::Product { slot, variants }),
+        6 => (0_usize..4, 0_i32..6).prop_map(|(item, count)| Change::Level { item, count }),
+        1 => (0_usize..4).prop_map(|item| Change::Untracked { item }),
+        1 => (0_usize..2).prop_map(|slot| Change::Deleted { slot }),
+        1 => (0_usize..4, (0_usize..3, 0_usize..4)).prop_map(|(variant, to)| Change::Link { variant, to }),
+        1 => (0_usize..4).prop_map(|variant| Change::Unlink { variant }),
+        1 => (0_usize..4, side).prop_map(|(item, side)| Change::Adopt { item, side }),
+        1 => rule.prop_map(Change::Rule),
     ]
 }
 
@@ -109,13 +109,13 @@ fn open(record: &Record) -> BTreeSet<(ConnectionId, ConflictKind, String)> {
 proptest! {
     #[test]
     fn however_events_fall_into_batches_the_record_comes_to_the_same(
-        happened in prop::collection::vec((0_usize..3, happening(), any::<bool>()), 1..16),
+        changes in prop::collection::vec((0_usize..3, change(), any::<bool>()), 1..16),
     ) {
         let (mut one_by_one, mut together) = (Record::default(), Record::default());
         let mut batch = Vec::new();
-        for (number, (platform, happening, ends_batch)) in (1..).zip(&happened) {
+        for (number, (platform, change, ends_batch)) in (1..).zip(&changes) {
             let version = i64::try_from(number).unwrap();
-            let event = exact(event(PLATFORMS[*platform], number, Some(version), payload(happening)));
+            let event = exact(event(PLATFORMS[*platform], number, Some(version), payload(change)));
             one_by_one.commit(vec![event.clone()]);
             batch.push(event);
             if *ends_batch {
@@ -136,7 +136,7 @@ proptest! {
 #[test]
 fn two_products_of_one_platform_may_be_one_of_another_and_keep_their_links() {
     let reported = |platform: &str, number: u64, slot: usize, variants: &[(usize, usize)]| {
-        let payload = payload(&Happening::Product { slot, variants: variants.to_vec() });
+        let payload = payload(&Change::Product { slot, variants: variants.to_vec() });
         event(platform, number, Some(i64::try_from(number).unwrap()), payload)
     };
     let mut record = Record::default();
@@ -149,7 +149,7 @@ fn two_products_of_one_platform_may_be_one_of_another_and_keep_their_links() {
     record.commit(vec![reported("b", 4, 0, &[(0, 0)])]);
     record.commit(vec![reported("b", 5, 1, &[(0, 1)])]);
     assert_eq!(record.tables.links, linked, "a complete list of one product says nothing of the other");
-    let deleted = payload(&Happening::Deleted { slot: 1 });
+    let deleted = payload(&Change::Deleted { slot: 1 });
     record.commit(vec![event("b", 6, Some(6), deleted)]);
     let left = &record.tables.links;
     assert_eq!(

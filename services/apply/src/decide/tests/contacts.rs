@@ -43,10 +43,10 @@ fn comes_to(store: &str, is_witnessed: bool, reports: i32, rule: BaselineRule) -
     for (number, available) in (10..).zip(before(store, is_witnessed, reports)) {
         record.commit(vec![counted("a", number, available)]);
     }
-    let level = record.level(&place());
+    let level = record.level(&location());
     record.commit(vec![counted("b", 20, Some(reports))]);
     let mirror = &record.tables.mirrors.levels[&key("b")];
-    let now = record.level(&place());
+    let now = record.level(&location());
     let is_open = record
         .conflicts
         .iter()
@@ -91,7 +91,7 @@ fn after_null_the_next_number_is_a_first_contact_and_no_movement() {
     for (number, (from, available)) in (10..).zip(reports) {
         record.commit(vec![counted(from, number, available)]);
     }
-    assert_eq!(record.level(&place()), Some(Quantity::pieces(10)), "b still counts ten");
+    assert_eq!(record.level(&location()), Some(Quantity::pieces(10)), "b still counts ten");
     let mirror = &record.tables.mirrors.levels[&key("a")];
     assert_eq!(mirror.baseline.known(), Some(&Quantity::ZERO));
 }
@@ -107,7 +107,7 @@ fn stocking_that_ended_and_began_moves_nothing_in_whichever_order_the_two_report
         for event in if is_swapped { [began, ended] } else { [ended, began] } {
             record.commit(vec![event]);
         }
-        assert_eq!(record.level(&place()), Some(Quantity::pieces(10)), "swapped: {is_swapped}");
+        assert_eq!(record.level(&location()), Some(Quantity::pieces(10)), "swapped: {is_swapped}");
         let mirror = &record.tables.mirrors.levels[&key("a")];
         assert_eq!(
             (mirror.baseline.known(), mirror.gate),
@@ -127,7 +127,7 @@ fn a_zero_that_nothing_stands_behind_yields_to_the_first_number_and_is_asked_abo
         let mut record = Record::of(with_rule(linked(), rule));
         record.commit(vec![counted("a", 10, Some(0))]);
         record.commit(vec![counted("b", 11, Some(7))]);
-        assert_eq!(record.level(&place()), Some(Quantity::pieces(7)), "{rule:?}");
+        assert_eq!(record.level(&location()), Some(Quantity::pieces(7)), "{rule:?}");
         assert_eq!(record.tables.mirrors.levels[&key("a")].gate, gate, "{rule:?}");
         record.assert_balanced();
     }
@@ -135,21 +135,21 @@ fn a_zero_that_nothing_stands_behind_yields_to_the_first_number_and_is_asked_abo
 
 #[test]
 fn an_answer_to_a_first_contact_ends_its_conflict_and_the_rule_answers_all_that_wait() {
-    let adopt = |side| model::Instruction::Adopt { item: external("item"), location: place(), side };
-    let answers = [
+    let adopt = |side| model::Instruction::Adopt { item: external("item"), location: location(), side };
+    let responses = [
         (adopt(model::Side::Store), 10),
         (adopt(model::Side::Platform), 4),
         (model::Instruction::Baseline(BaselineRule::Store), 10),
         (model::Instruction::Baseline(BaselineRule::Platform), 4),
     ];
-    for (instruction, left) in answers {
+    for (instruction, left) in responses {
         let mut record = Record::of(with_rule(linked(), BaselineRule::Ask));
         record.commit(vec![counted("a", 10, Some(10))]);
         record.commit(vec![counted("b", 11, Some(4))]);
         assert_eq!(record.conflicts.len(), 1);
         let payload = Payload::Instruction { external: external("b"), instruction: instruction.clone() };
         record.commit(vec![event("b", 12, None, payload)]);
-        assert_eq!(record.level(&place()), Some(Quantity::pieces(left)), "{instruction:?}");
+        assert_eq!(record.level(&location()), Some(Quantity::pieces(left)), "{instruction:?}");
         assert_eq!(record.conflicts, [], "{instruction:?}");
         assert_eq!(record.tables.mirrors.levels[&key("b")].gate, Gate::Open);
         record.assert_balanced();
@@ -164,8 +164,11 @@ pub(super) fn instructed(number: u64, instruction: model::Instruction) -> Event 
 #[test]
 fn no_rule_takes_a_zero_that_nothing_stands_behind_and_a_persons_word_does() {
     let rule = model::Instruction::Baseline;
-    let (item, location) = (external("item"), place());
-    let adopt = model::Instruction::Adopt { item, location, side: model::Side::Platform };
+    let adopt = model::Instruction::Adopt {
+        item: external("item"),
+        location: location(),
+        side: model::Side::Platform,
+    };
     let asked = || {
         let mut record = Record::of(with_rule(linked(), BaselineRule::Ask));
         record.commit(vec![counted("a", 10, Some(10))]);
@@ -175,7 +178,7 @@ fn no_rule_takes_a_zero_that_nothing_stands_behind_and_a_persons_word_does() {
     };
     let comes_to = |record: &Record| {
         let gate = record.tables.mirrors.levels[&key("b")].gate;
-        (record.level(&place()).unwrap(), gate, record.conflicts.len())
+        (record.level(&location()).unwrap(), gate, record.conflicts.len())
     };
     let mut record = asked();
     record.commit(vec![instructed(12, adopt.clone())]);

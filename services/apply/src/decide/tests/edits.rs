@@ -86,11 +86,11 @@ enum Step {
     /// Propagate begins a write, or repeats the call of one whose reply is overdue.
     Call { platform: usize, field: Field },
     /// The call reaches its platform; its reply may be lost.
-    Execute { platform: usize, field: Field, answer_lost: bool },
+    Execute { platform: usize, field: Field, response_lost: bool },
     /// The call is lost.
     Lose { platform: usize, field: Field },
     /// The reply arrives.
-    Answer { platform: usize, field: Field },
+    Respond { platform: usize, field: Field },
     /// Propagate reads the fields for which a reading is due; the reading arrives later, like a report.
     Read { platform: usize, field: Field },
 }
@@ -123,13 +123,13 @@ impl ReferenceStateMachine for Model {
             8 => (platform(), which).prop_map(|(platform, which)| Step::Arrive { platform, which }),
             5 => Just(Step::TakeUp),
             8 => one().prop_map(|(platform, field)| Step::Call { platform, field }),
-            8 => (one(), prop::bool::weighted(0.2)).prop_map(|((platform, field), answer_lost)| Step::Execute {
+            8 => (one(), prop::bool::weighted(0.2)).prop_map(|((platform, field), response_lost)| Step::Execute {
                 platform,
                 field,
-                answer_lost
+                response_lost
             }),
             1 => one().prop_map(|(platform, field)| Step::Lose { platform, field }),
-            8 => one().prop_map(|(platform, field)| Step::Answer { platform, field }),
+            8 => one().prop_map(|(platform, field)| Step::Respond { platform, field }),
             3 => one().prop_map(|(platform, field)| Step::Read { platform, field }),
         ]
         .boxed()
@@ -206,7 +206,7 @@ impl World {
     fn hear(&mut self, platform: usize, field: Field, snapshot: Snapshot) {
         let (number, at) = (snapshot.number(field), self.platforms[platform].version(snapshot.at));
         let (held, known, awaited, is_too_early) = on_mirror!(self, platform, field, |mirror| {
-            let held = mirror.held().unwrap().value.number();
+            let held = mirror.platform_value().unwrap().value.number();
             let known = mirror.observed.as_ref().unwrap().version.unwrap().0;
             let is_too_early = mirror
                 .phase
@@ -239,11 +239,11 @@ impl World {
             Step::Edit { platform, field } => self.edit(platform, field),
             Step::Wait => self.clock += 10,
             Step::Arrive { platform, which } => self.arrive(platform, which),
-            Step::TakeUp => self.take_up(),
+            Step::TakeUp => self.apply(),
             Step::Call { platform, field } => self.call(platform, field),
-            Step::Execute { platform, field, answer_lost } => self.execute(platform, field, answer_lost),
+            Step::Execute { platform, field, response_lost } => self.execute(platform, field, response_lost),
             Step::Lose { platform, field } => drop(self.platforms[platform].calls.remove(&field)),
-            Step::Answer { platform, field } => self.answer(platform, field),
+            Step::Respond { platform, field } => self.respond(platform, field),
             Step::Read { platform, field } => self.read(platform, field),
         }
     }
@@ -251,11 +251,11 @@ impl World {
     /// Completes everything that is under way.
     fn rest(&mut self) {
         for _ in 0..ROUNDS_MAX {
-            self.take_up();
+            self.apply();
             for (platform, field) in places() {
                 self.call(platform, field);
                 self.execute(platform, field, false);
-                self.answer(platform, field);
+                self.respond(platform, field);
                 self.read(platform, field);
                 while !self.platforms[platform].reports.is_empty() {
                     self.arrive(platform, 0);
@@ -297,7 +297,7 @@ impl StateMachineTest for Model {
             let stored = world.stored(field);
             assert_eq!(stored, world.last[&field].number, "the last word about the {field:?}");
             let held = [0, 1].map(|platform| {
-                on_mirror!(world, platform, field, |mirror| mirror.held().unwrap().value.number())
+                on_mirror!(world, platform, field, |mirror| mirror.platform_value().unwrap().value.number())
             });
             assert_eq!(held, [stored; 2], "what we think they hold");
             let holds = world.platforms.each_ref().map(|platform| platform.holds.number(field));

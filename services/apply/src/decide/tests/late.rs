@@ -23,11 +23,11 @@ fn price_taken(facts: &mut Facts, cents: i64, version: i64) {
 }
 
 fn held_text(facts: &Facts) -> ProductText {
-    facts.mirrors.texts[&text_key("b")].held().unwrap().value.clone()
+    facts.mirrors.texts[&text_key("b")].platform_value().unwrap().value.clone()
 }
 
 fn held_price(facts: &Facts) -> Money {
-    facts.mirrors.prices[&price_key("b")].held().unwrap().value
+    facts.mirrors.prices[&price_key("b")].platform_value().unwrap().value
 }
 
 /// The phase of the last write of b's text.

@@ -6,18 +6,18 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state
 
 const PLATFORMS: [&str; 2] = ["a", "b"];
 /// The platforms' locations, and the store's.
-const PLACES: [(&str, &str); 2] = [("L", "main"), ("M", "back")];
+const LOCATIONS: [(&str, &str); 2] = [("L", "main"), ("M", "back")];
 
-fn at(place: usize) -> LocationId {
-    LocationId::new(PLACES[place].1).unwrap()
+fn at(location: usize) -> LocationId {
+    LocationId::new(LOCATIONS[location].1).unwrap()
 }
 
 /// A level of the item at a location; `None` where the platform doesn't track it.
-fn report(platform: usize, place: usize, number: u64, version: i64, available: Option<i32>) -> Event {
-    let (external_place, internal) = PLACES[place];
+fn report(platform: usize, location: usize, number: u64, version: i64, available: Option<i32>) -> Event {
+    let (external_location, internal) = LOCATIONS[location];
     let payload = Payload::Inventory(InventoryReport {
         item: external("item"),
-        location: Some(external(external_place)),
+        location: Some(external(external_location)),
         available: available.map(Quantity::pieces),
     });
     let mut reported = event(PLATFORMS[platform], number, Some(version), payload);
@@ -30,9 +30,9 @@ fn product(platform: usize, number: u64) -> Event {
 }
 
 #[derive(Debug, Clone)]
-enum Happening {
+enum Change {
     /// A platform reports a level, perhaps after a newer report of it.
-    Level { platform: usize, place: usize, available: Option<i32>, overtaken: bool },
+    Level { platform: usize, location: usize, available: Option<i32>, overtaken: bool },
     /// A platform reports the product, and so the link of the item.
     Product { platform: usize },
     /// A platform no longer stocks the item anywhere.
@@ -54,7 +54,7 @@ struct Shelf {
 
 #[derive(Debug, Clone, Default)]
 struct Plain {
-    happened: u64,
+    changes: u64,
     linked: [bool; 2],
     shelves: [[Shelf; 2]; 2],
     levels: [Option<i32>; 2],
@@ -63,9 +63,9 @@ struct Plain {
 }
 
 impl Plain {
-    fn level(&mut self, platform: usize, place: usize, available: Option<i32>, version: i64) -> Outcome {
+    fn level(&mut self, platform: usize, location: usize, available: Option<i32>, version: i64) -> Outcome {
         let linked = self.linked[platform];
-        let shelf = &mut self.shelves[platform][place];
+        let shelf = &mut self.shelves[platform][location];
         if shelf.version.is_some_and(|seen| version < seen) {
             return Outcome::Stale;
         }
@@ -81,10 +81,10 @@ impl Plain {
         match held {
             _ if !linked && is_news => return Outcome::Applied,
             _ if !linked => return Outcome::Unchanged,
-            _ if is_first => self.contact(platform, place),
+            _ if is_first => self.contact(platform, location),
             Some(held) if held == available => return Outcome::Unchanged,
             held => {
-                let level = &mut self.levels[place];
+                let level = &mut self.levels[location];
                 *level = level.zip(held).map(|(level, held)| level + available - held).or(Some(available));
             }
         }
@@ -92,12 +92,12 @@ impl Plain {
     }
 
     /// Applies a first number: it is a count if no other number is known, else the store's level stands.
-    fn contact(&mut self, platform: usize, place: usize) {
-        let other = self.shelves[1 - platform][place];
+    fn contact(&mut self, platform: usize, location: usize) {
+        let other = self.shelves[1 - platform][location];
         let is_witnessed = self.linked[1 - platform] && other.proven && other.held.is_some();
-        let shelf = &mut self.shelves[platform][place];
+        let shelf = &mut self.shelves[platform][location];
         let Some(number) = shelf.held else { return };
-        let level = &mut self.levels[place];
+        let level = &mut self.levels[location];
         let is_zero = number == 0 && !shelf.proven;
         if *level == Some(number) {
             shelf.proven |= is_witnessed;
@@ -110,7 +110,7 @@ impl Plain {
         if std::mem::replace(&mut self.linked[platform], true) {
             return Outcome::Unchanged;
         }
-        (0..PLACES.len()).for_each(|place| self.contact(platform, place));
+        (0..LOCATIONS.len()).for_each(|location| self.contact(platform, location));
         Outcome::Applied
     }
 
@@ -123,76 +123,76 @@ impl Plain {
         if was_held { Outcome::Applied } else { Outcome::Unchanged }
     }
 
-    fn happen(&mut self, happening: &Happening) -> Option<Outcome> {
-        if !matches!(happening, Happening::Again) {
-            self.happened += 1;
+    fn change(&mut self, change: &Change) -> Option<Outcome> {
+        if !matches!(change, Change::Again) {
+            self.changes += 1;
         }
-        match happening {
-            Happening::Level { platform, place, available, overtaken } => {
-                Some(self.level(*platform, *place, *available, version(self.happened, *overtaken)))
+        match change {
+            Change::Level { platform, location, available, overtaken } => {
+                Some(self.level(*platform, *location, *available, version(self.changes, *overtaken)))
             }
-            Happening::Product { platform } => Some(self.product(*platform)),
-            Happening::Untracked { platform } => Some(self.untracked(*platform)),
-            Happening::Again => None,
+            Change::Product { platform } => Some(self.product(*platform)),
+            Change::Untracked { platform } => Some(self.untracked(*platform)),
+            Change::Again => None,
         }
     }
 }
 
-fn version(happened: u64, overtaken: bool) -> i64 {
-    i64::try_from(happened).unwrap() - if overtaken { 4 } else { 0 }
+fn version(changes: u64, overtaken: bool) -> i64 {
+    i64::try_from(changes).unwrap() - if overtaken { 4 } else { 0 }
 }
 
 struct Model;
 
 impl ReferenceStateMachine for Model {
     type State = Plain;
-    type Transition = Vec<Happening>;
+    type Transition = Vec<Change>;
 
     fn init_state() -> BoxedStrategy<Plain> {
         Just(Plain::default()).boxed()
     }
 
     /// A batch.
-    fn transitions(plain: &Plain) -> BoxedStrategy<Vec<Happening>> {
+    fn transitions(plain: &Plain) -> BoxedStrategy<Vec<Change>> {
         let level = (0_usize..2, 0_usize..2, prop::option::weighted(0.9, -2..12), prop::bool::weighted(0.2));
-        let again = u32::from(plain.happened > 0);
-        let happening = prop_oneof![
-            12 => level.prop_map(|(platform, place, available, overtaken)| {
-                Happening::Level { platform, place, available, overtaken }
+        let again = u32::from(plain.changes > 0);
+        let change = prop_oneof![
+            12 => level.prop_map(|(platform, location, available, overtaken)| {
+                Change::Level { platform, location, available, overtaken }
             }),
-            2 => (0_usize..2).prop_map(|platform| Happening::Product { platform }),
-            1 => (0_usize..2).prop_map(|platform| Happening::Untracked { platform }),
-            again => Just(Happening::Again),
+            2 => (0_usize..2).prop_map(|platform| Change::Product { platform }),
+            1 => (0_usize..2).prop_map(|platform| Change::Untracked { platform }),
+            again => Just(Change::Again),
         ];
-        prop::collection::vec(happening, 1..4).boxed()
+        prop::collection::vec(change, 1..4).boxed()
     }
 
-    fn apply(mut plain: Plain, batch: &Vec<Happening>) -> Plain {
-        plain.ends = batch.iter().map(|happening| plain.happen(happening)).collect();
+    fn apply(mut plain: Plain, batch: &Vec<Change>) -> Plain {
+        plain.ends = batch.iter().map(|change| plain.change(change)).collect();
         plain
     }
 
-    fn preconditions(plain: &Plain, batch: &Vec<Happening>) -> bool {
-        plain.happened > 0 || !matches!(batch.first(), Some(Happening::Again))
+    fn preconditions(plain: &Plain, batch: &Vec<Change>) -> bool {
+        plain.changes > 0 || !matches!(batch.first(), Some(Change::Again))
     }
 }
 
 struct Real {
     record: Record,
-    happened: u64,
+    changes: u64,
     last: Option<Event>,
 }
 
 impl Real {
-    fn happen(&mut self, happening: &Happening) -> Event {
-        self.happened += u64::from(!matches!(happening, Happening::Again));
-        let number = self.happened;
-        let event = match *happening {
-            Happening::Level { platform, place, available, overtaken } => {
-                report(platform, place, number, version(number, overtaken), available)
+    fn change(&mut self, change: &Change) -> Event {
+        self.changes += u64::from(!matches!(change, Change::Again));
+        let number = self.changes;
+        let event = match *change {
+            Change::Level { platform, location, available, overtaken } => {
+                report(platform, location, number, version(number, overtaken), available)
             }
-            Happening::Product { platform } => product(platform, number),
-            Happening::Untracked { platform } => {
+            Change::Product { platform } => product(platform, number),
+            Change::Untracked { platform } => {
                 let entity = model::EntityKind::Inventory;
                 event(
                     PLATFORMS[platform],
@@ -201,7 +201,7 @@ impl Real {
                     Payload::Deleted { entity, external: external("item") },
                 )
             }
-            Happening::Again => self.last.clone().unwrap(),
+            Change::Again => self.last.clone().unwrap(),
         };
         self.last = Some(event.clone());
         event
@@ -213,19 +213,23 @@ impl StateMachineTest for Model {
     type Reference = Self;
 
     fn init_test(_: &Plain) -> Real {
-        Real { record: Record::of(with_rule(Facts::default(), BaselineRule::Store)), happened: 0, last: None }
+        Real { record: Record::of(with_rule(Facts::default(), BaselineRule::Store)), changes: 0, last: None }
     }
 
-    fn apply(mut real: Real, plain: &Plain, batch: Vec<Happening>) -> Real {
-        let events = batch.iter().map(|happening| real.happen(happening)).collect();
+    fn apply(mut real: Real, plain: &Plain, batch: Vec<Change>) -> Real {
+        let events = batch.iter().map(|change| real.change(change)).collect();
         assert_eq!(real.record.commit(events), plain.ends, "how it ends");
         real
     }
 
     fn check_invariants(real: &Real, plain: &Plain) {
         real.record.assert_balanced();
-        for (place, level) in plain.levels.iter().enumerate() {
-            assert_eq!(real.record.level(&at(place)), level.map(Quantity::pieces), "the level at {place}");
+        for (location, level) in plain.levels.iter().enumerate() {
+            assert_eq!(
+                real.record.level(&at(location)),
+                level.map(Quantity::pieces),
+                "the level at {location}"
+            );
         }
     }
 }

@@ -10,7 +10,7 @@ fn at(location: &str) -> LocationId {
 /// The store has a second location, of which `b` reports levels as `B2`.
 fn two_locations() -> Record {
     let mut facts = with_rule(linked(), BaselineRule::Store);
-    facts.locations.insert(StoreId::new("s").unwrap(), [place(), at("second")].into());
+    facts.locations.insert(StoreId::new("s").unwrap(), [location(), at("second")].into());
     for (from, external_id, to) in [("a", "L", "main"), ("a", "A2", "second"), ("b", "L", "main")] {
         facts.links.locations.insert((connection(from), external(external_id)), at(to));
     }
@@ -122,7 +122,7 @@ fn what_was_counted_under_the_variant_that_is_left_is_taken_off_there_if_nobody_
             let payload =
                 Payload::Instruction { external: external("variant"), instruction: instruction.clone() };
             record.commit(vec![event("b", number, None, payload)]);
-            let level = |variant: &VariantId| record.tables.levels[&(variant.clone(), place())];
+            let level = |variant: &VariantId| record.tables.levels[&(variant.clone(), location())];
             let stays = if is_shared { Quantity::pieces(4) } else { Quantity::ZERO };
             assert_eq!((level(&left), level(&to)), (stays, Quantity::pieces(10)), "shared: {is_shared}");
         }

@@ -26,14 +26,14 @@ fn oversell_is_an_open_conflict_until_there_is_enough_again_whoever_restocks() {
         let mut record = one_left();
         record.commit(vec![counted("a", 12, Some(0))]);
         record.commit(vec![counted("b", 13, Some(0))]);
-        assert_eq!(record.level(&place()), Some(Quantity::pieces(-1)));
+        assert_eq!(record.level(&location()), Some(Quantity::pieces(-1)));
         assert_eq!(kinds(&record), [ConflictKind::Oversold]);
         let mut more = record.clone();
         more.commit(vec![counted("a", 14, Some(-1)), counted("b", 15, Some(-1))]);
         more.commit(vec![counted("a", 16, Some(1)), counted("b", 17, Some(1))]);
         assert_eq!(kinds(&more), [], "however many sold");
         record.commit(vec![counted(restocking, 14, Some(1))]);
-        assert_eq!(record.level(&place()), Some(Quantity::ZERO));
+        assert_eq!(record.level(&location()), Some(Quantity::ZERO));
         assert_eq!(kinds(&record), [], "{restocking} restocks");
         record.assert_balanced();
     }
@@ -70,7 +70,7 @@ fn a_count_that_decides_a_first_contact_ends_oversell() {
     record.commit(vec![counted("a", 14, None), counted("b", 15, None)]);
     assert_eq!(kinds(&record), [ConflictKind::Oversold], "null is no count");
     record.commit(vec![counted("a", 16, Some(3))]);
-    assert_eq!((record.level(&place()), kinds(&record)), (Some(Quantity::pieces(3)), vec![]));
+    assert_eq!((record.level(&location()), kinds(&record)), (Some(Quantity::pieces(3)), vec![]));
     record.assert_balanced();
 }
 
@@ -83,15 +83,15 @@ fn writes_that_stopped_start_again_by_an_instruction_that_ends_their_conflict() 
     record.conflicts.push(open(ConflictKind::Flapping, key("b").subject()));
     record.commit(vec![counted("b", 12, Some(1))]);
     assert_eq!(kinds(&record), [ConflictKind::Flapping], "a report starts nothing");
-    let (item, location) = (external("item"), place());
-    let start = model::Instruction::Adopt { item, location, side: model::Side::Store };
+    let start =
+        model::Instruction::Adopt { item: external("item"), location: location(), side: model::Side::Store };
     for number in [13, 14] {
         record.commit(vec![super::contacts::instructed(number, start.clone())]);
         assert_eq!(kinds(&record), []);
         let mirror = mirror(&record.tables, "b");
         assert_eq!(mirror.attention(), Some(model::Attention::Write), "what differs is due");
     }
-    assert_eq!(record.level(&place()), Some(Quantity::pieces(1)), "the store's level stands");
+    assert_eq!(record.level(&location()), Some(Quantity::pieces(1)), "the store's level stands");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_reading_that_comes_ends_the_conflict_about_those_that_did_not() {
 }
 
 #[test]
-fn a_clock_that_leads_is_a_conflict_until_the_connection_reports_a_time_that_is_believed() {
+fn a_clock_that_leads_is_a_conflict_until_the_connection_reports_a_plausible_time() {
     let leads = |number| {
         let event = counted("b", number, Some(1));
         Event { occurred_at: Some(event.received_at.after(Duration::from_hours(1))), ..event }
@@ -214,7 +214,7 @@ fn a_number_of_several_variants_is_a_conflict_until_it_is_one_of_its_own() {
 }
 
 #[test]
-fn what_is_reported_in_the_second_of_a_time_that_is_not_believed_is_read_and_not_stale() {
+fn what_is_reported_in_the_second_of_an_implausible_time_is_read_and_not_stale() {
     let mut record = one_left();
     let far_ahead = Some(SourceVersion::coarse(i64::MAX));
     record.commit(vec![Event { version: far_ahead, ..counted("b", 12, Some(1)) }]);
@@ -240,7 +240,7 @@ fn a_price_in_another_currency_is_a_conflict_and_nothing_is_due_or_read_there() 
         if is_read {
             known.baseline = model::Baseline::Unheard;
         }
-        known.want(dollars(1100), received(0), None);
+        known.set_desired(dollars(1100), received(0), None);
         assert!(known.attention().is_some());
         known.read(received(0));
         let report = Event { is_read_back: is_read, ..event("b", 20, Some(2), euros()) };

@@ -190,7 +190,7 @@ impl Record {
         tables.variants.extend(changes.variants);
         tables.orders.extend(changes.orders);
         tables.customers.extend(changes.customers);
-        assert_eq!(rebuilt, changes.movements, "the changes tell the ledger");
+        assert_eq!(rebuilt, changes.movements, "the changes result in the ledger");
         self.movements.extend(changes.movements);
         self.assert_rebuilt();
     }
@@ -205,12 +205,12 @@ impl Record {
             assert!(order.version <= version, "no version is made up");
             order.version = version;
         }
-        assert_eq!(rebuilt, tables, "the changes tell the state");
+        assert_eq!(rebuilt, tables, "the changes result in the state");
     }
 
     /// The store's level of the variant at a location.
     pub(super) fn level(&self, at: &LocationId) -> Option<Quantity> {
-        let mut found = self.tables.levels.iter().filter(|((_, place), _)| place == at);
+        let mut found = self.tables.levels.iter().filter(|((_, location), _)| location == at);
         let level = found.next().map(|(_, level)| *level);
         assert!(found.next().is_none(), "there is one variant");
         level
@@ -232,7 +232,7 @@ impl Record {
 fn is_named(mirror: &Mirror, keys: &RowKeys) -> bool {
     let Mirror::Level(key, level) = mirror else { return keys.mirrors.contains(&mirror.key()) };
     let contact = level.variant.clone().map(|variant| (variant, key.location.clone()));
-    let waits = mirror.attention() == Some(model::Attention::Answer);
+    let waits = mirror.attention() == Some(model::Attention::Decision);
     keys.mirrors.contains(&mirror.key())
         || keys.items.contains(&(key.connection.clone(), key.item.clone()))
         || contact.is_some_and(|contact| keys.contacts.contains(&contact))

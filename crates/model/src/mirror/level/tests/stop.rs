@@ -6,7 +6,7 @@ use crate::{RESTARTS_MAX, ROUNDS_MAX, ROUNDS_WITHIN, STOPPED_FOR};
 /// Begins a write that the platform refuses as outdated, and then reads `number` from the platform.
 fn round(mirror: &mut LevelMirror, number: i64, seconds: i64) -> Settled {
     let now = at(seconds);
-    mirror.want(quantity("1000"), 0, now, None);
+    mirror.set_desired(quantity("1000"), 0, now, None);
     let key = seconds.to_string();
     assert!(matches!(mirror.begin(&key, now, LEASE, None), Begun::New(_)), "at {seconds}: {mirror:?}");
     let settled = mirror.settle(&key, CallResult::Conflict, now);
@@ -56,7 +56,7 @@ fn writes_that_stopped_wait_for_the_end_of_their_pause_whatever_happens_meanwhil
     assert_eq!((mirror.gate, mirror.schedule.due_at), (Gate::Stopped, end));
     mirror.observe(&report(Some("1000"), 101, 13));
     assert_eq!(mirror.attention(), None, "nothing differs");
-    mirror.want(quantity("17"), 0, at(14), None);
+    mirror.set_desired(quantity("17"), 0, at(14), None);
     assert_eq!(mirror.begin("early", at(14), LEASE, None), Begun::Nothing);
     assert_eq!((mirror.attention(), mirror.schedule.due_at), (Some(Attention::Write), end));
 

@@ -201,7 +201,7 @@ fn a_bad_row_leaves_the_others_as_they_are() {
     let reported = rows(json!({"sellable_quantity_detail": parts, "category_type": "FL\u{0}"}));
     let pointers: Vec<_> = reported.iter().filter_map(|row| row.as_ref().err()?.pointer.clone()).collect();
     assert_eq!(pointers, ["/data/category_type", "/data/sellable_quantity_detail/1/sellable_quantity"]);
-    let places: Vec<_> = reported
+    let locations: Vec<_> = reported
         .iter()
         .flatten()
         .filter_map(|mapped| match &mapped.payload {
@@ -209,7 +209,7 @@ fn a_bad_row_leaves_the_others_as_they_are() {
             _ => None,
         })
         .collect();
-    assert_eq!(places, ["a", "d"], "an unknown level is not zero");
+    assert_eq!(locations, ["a", "d"], "an unknown level is not zero");
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(super) enum Access {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum Response {
     Taken,
     /// The level isn't the one that the write expects.
     Compared,
@@ -43,9 +43,9 @@ pub(super) struct Platform {
     /// Reported and not yet arrived, oldest first.
     pub(super) reports: Vec<Event>,
     pub(super) calls: Vec<Call>,
-    pub(super) answers: Vec<(u64, Answer)>,
+    pub(super) responses: Vec<(u64, Response)>,
     /// Responses by idempotency key: a write with a known key is not repeated.
-    done: BTreeMap<u64, Answer>,
+    done: BTreeMap<u64, Response>,
 }
 
 impl Platform {
@@ -59,7 +59,7 @@ impl Platform {
             version: span,
             reports: Vec::new(),
             calls: Vec::new(),
-            answers: Vec::new(),
+            responses: Vec::new(),
             done: BTreeMap::new(),
         }
     }
@@ -86,35 +86,35 @@ impl Platform {
         if self.span == 1 { exact(event) } else { event }
     }
 
-    pub(super) fn execute(&mut self, which: usize, answer_lost: bool) {
+    pub(super) fn execute(&mut self, which: usize, response_lost: bool) {
         let Some(call) = pick(&mut self.calls, which) else { return };
-        let answer = match self.access {
-            Access::Busy => Answer::Busy,
-            Access::Denied => Answer::Denied,
+        let response = match self.access {
+            Access::Busy => Response::Busy,
+            Access::Denied => Response::Denied,
             Access::Open | Access::Refusing => self.once(call),
         };
-        if !answer_lost {
-            self.answers.push((call.key, answer));
+        if !response_lost {
+            self.responses.push((call.key, response));
         }
     }
 
-    fn once(&mut self, call: Call) -> Answer {
-        if let Some(answer) = self.done.get(&call.key) {
-            return *answer;
+    fn once(&mut self, call: Call) -> Response {
+        if let Some(response) = self.done.get(&call.key) {
+            return *response;
         }
-        let answer = self.try_to(call);
-        self.done.insert(call.key, answer);
-        answer
+        let response = self.try_to(call);
+        self.done.insert(call.key, response);
+        response
     }
 
-    fn try_to(&mut self, call: Call) -> Answer {
+    fn try_to(&mut self, call: Call) -> Response {
         if self.access == Access::Refusing {
-            return Answer::Refused;
+            return Response::Refused;
         }
         if self.compares && self.holds != call.from {
-            return Answer::Compared;
+            return Response::Compared;
         }
         self.change(call.to - call.from);
-        Answer::Taken
+        Response::Taken
     }
 }

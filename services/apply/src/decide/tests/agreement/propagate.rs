@@ -1,7 +1,7 @@
 //! Propagate's changes of mirrors: the shipped state machine, called as `store` calls it.
 
 use super::{
-    platform::{Answer, Call},
+    platform::{Call, Response},
     *,
 };
 
@@ -9,7 +9,7 @@ fn number(quantity: Quantity) -> i32 {
     quantity.to_string().parse().unwrap()
 }
 
-impl Answer {
+impl Response {
     fn result(self, now: Timestamp) -> CallResult<Quantity> {
         let error = "as the platform says".to_owned();
         match self {
@@ -29,21 +29,21 @@ impl World {
     }
 
     /// Sets the platforms' desired levels, if a change of the record touched them.
-    pub(super) fn take_up(&mut self) {
-        let effects = &self.record.effects[self.taken_up..];
+    pub(super) fn apply(&mut self) {
+        let effects = &self.record.effects[self.consumed..];
         let touched = effects.iter().any(|it| matches!(it, Effect::Level { .. } | Effect::Linked { .. }));
-        self.taken_up = self.record.effects.len();
-        if let Some(level) = self.record.level(&place()).filter(|_| touched) {
+        self.consumed = self.record.effects.len();
+        if let Some(level) = self.record.level(&location()).filter(|_| touched) {
             let now = self.now();
             for platform in 0..2 {
-                self.mirror(platform).want(level, 0, now, None);
+                self.mirror(platform).set_desired(level, 0, now, None);
             }
         }
     }
 
     /// Claims due writes, and calls. A call whose reply is overdue is repeated.
     pub(super) fn call(&mut self, platform: usize) {
-        let level = self.record.level(&place()).unwrap();
+        let level = self.record.level(&location()).unwrap();
         let key = self.next_number();
         let now = self.now();
         let mirror = self.mirror(platform);
@@ -51,7 +51,7 @@ impl World {
         if mirror.attention() != Some(Attention::Write) || !is_overdue && mirror.schedule.due_at > now {
             return;
         }
-        mirror.want(level, 0, now, None);
+        mirror.set_desired(level, 0, now, None);
         if let Begun::New(write) | Begun::Again(write) = mirror.begin(&key.to_string(), now, LEASE, None) {
             let call =
                 Call { key: write.key.parse().unwrap(), from: number(write.from), to: number(write.value) };
@@ -60,10 +60,10 @@ impl World {
     }
 
     /// Settles a write by the platform's reply.
-    pub(super) fn answer(&mut self, platform: usize, which: usize) {
-        let Some((key, answer)) = pick(&mut self.platforms[platform].answers, which) else { return };
+    pub(super) fn respond(&mut self, platform: usize, which: usize) {
+        let Some((key, response)) = pick(&mut self.platforms[platform].responses, which) else { return };
         let now = self.now();
-        let settled = self.mirror(platform).settle(&key.to_string(), answer.result(now), now);
+        let settled = self.mirror(platform).settle(&key.to_string(), response.result(now), now);
         assert_ne!(settled, Settled::Flapping, "rounds lie too far apart");
     }
 
@@ -81,11 +81,11 @@ impl World {
     /// Returns whether nothing is under way and nothing due.
     pub(super) fn is_at_rest(&mut self, platform: usize) -> bool {
         let row = &self.platforms[platform];
-        let quiet = row.reports.is_empty() && row.calls.is_empty() && row.answers.is_empty();
-        let taken_up = self.taken_up == self.record.effects.len();
+        let quiet = row.reports.is_empty() && row.calls.is_empty() && row.responses.is_empty();
+        let consumed = self.consumed == self.record.effects.len();
         let now = self.now();
         let mirror = self.mirror(platform);
         let waits = matches!(mirror.phase, Phase::Refused { .. }) && mirror.schedule.due_at > now;
-        quiet && taken_up && (mirror.attention().is_none() || waits)
+        quiet && consumed && (mirror.attention().is_none() || waits)
     }
 }

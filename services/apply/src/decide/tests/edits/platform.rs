@@ -33,13 +33,13 @@ pub(super) struct Platform {
     /// Values to set. An overdue call is discarded before it is repeated.
     pub(super) calls: BTreeMap<Field, i64>,
     /// Versions that writes have made.
-    pub(super) answers: BTreeMap<Field, i64>,
+    pub(super) responses: BTreeMap<Field, i64>,
 }
 
 impl Platform {
     pub(super) fn new(name: &'static str, span: i64) -> Self {
-        let (calls, answers) = (BTreeMap::new(), BTreeMap::new());
-        Self { name, span, holds: Snapshot::default(), reports: Vec::new(), calls, answers }
+        let (calls, responses) = (BTreeMap::new(), BTreeMap::new());
+        Self { name, span, holds: Snapshot::default(), reports: Vec::new(), calls, responses }
     }
 
     /// Sets a field, and reports it.

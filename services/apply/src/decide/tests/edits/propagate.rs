@@ -10,7 +10,7 @@ impl World {
     }
 
     /// Sets the platforms' desired values, if a change of the record touched them.
-    pub(super) fn take_up(&mut self) {
+    pub(super) fn apply(&mut self) {
         let now = self.now();
         for effect in std::mem::take(&mut self.record.effects) {
             let field = match effect {
@@ -20,7 +20,11 @@ impl World {
             };
             let stored = self.stored(field);
             for platform in 0..2 {
-                on_mirror!(self, platform, field, |mirror| mirror.want(Numbered::of(stored), now, None));
+                on_mirror!(self, platform, field, |mirror| mirror.set_desired(
+                    Numbered::of(stored),
+                    now,
+                    None
+                ));
             }
         }
     }
@@ -29,7 +33,7 @@ impl World {
     pub(super) fn call(&mut self, platform: usize, field: Field) {
         let (stored, now) = (self.stored(field), self.now());
         let side = &self.platforms[platform];
-        if side.calls.contains_key(&field) || side.answers.contains_key(&field) {
+        if side.calls.contains_key(&field) || side.responses.contains_key(&field) {
             return;
         }
         let number = on_mirror!(self, platform, field, |mirror| {
@@ -37,7 +41,7 @@ impl World {
             if mirror.attention() != Some(Attention::Write) || !is_overdue && mirror.schedule.due_at > now {
                 return;
             }
-            mirror.want(Numbered::of(stored), now, None);
+            mirror.set_desired(Numbered::of(stored), now, None);
             match mirror.begin(&now.to_string(), now, LEASE, None) {
                 Begun::New(write) | Begun::Again(write) => write.value.number(),
                 Begun::TooOld | Begun::Nothing => return,
@@ -46,19 +50,19 @@ impl World {
         self.platforms[platform].calls.insert(field, number);
     }
 
-    pub(super) fn execute(&mut self, platform: usize, field: Field, answer_lost: bool) {
+    pub(super) fn execute(&mut self, platform: usize, field: Field, response_lost: bool) {
         let at = self.tick();
         let platform = &mut self.platforms[platform];
         let Some(number) = platform.calls.remove(&field) else { return };
         platform.set(field, number, at);
-        if !answer_lost {
-            platform.answers.insert(field, platform.version(at));
+        if !response_lost {
+            platform.responses.insert(field, platform.version(at));
         }
     }
 
     /// Settles a write with the version that it made.
-    pub(super) fn answer(&mut self, platform: usize, field: Field) {
-        let Some(version) = self.platforms[platform].answers.remove(&field) else { return };
+    pub(super) fn respond(&mut self, platform: usize, field: Field) {
+        let Some(version) = self.platforms[platform].responses.remove(&field) else { return };
         let now = self.now();
         let settled = on_mirror!(self, platform, field, |mirror| {
             let key = mirror.phase.write().unwrap().key.clone();
@@ -79,8 +83,8 @@ impl World {
     /// Returns whether nothing is under way and nothing due.
     pub(super) fn is_at_rest(&mut self, platform: usize, field: Field) -> bool {
         let side = &self.platforms[platform];
-        let quiet = side.reports.is_empty() && side.calls.is_empty() && side.answers.is_empty();
-        let taken_up = self.record.effects.is_empty();
-        quiet && taken_up && on_mirror!(self, platform, field, |mirror| mirror.attention()).is_none()
+        let quiet = side.reports.is_empty() && side.calls.is_empty() && side.responses.is_empty();
+        let consumed = self.record.effects.is_empty();
+        quiet && consumed && on_mirror!(self, platform, field, |mirror| mirror.attention()).is_none()
     }
 }

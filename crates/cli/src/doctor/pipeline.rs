@@ -1,4 +1,4 @@
-//! Finds partitions that stand still while input waits, and lists recent permanent errors.
+//! Finds partitions that are stalled while input waits, and lists recent permanent errors.
 
 use crate::failure::Failed;
 use bus::{Alert, Bus, FOREIGN_KIND, Feed, Foreign, ForeignRecord};
@@ -8,11 +8,11 @@ use stage::Blame;
 use std::{collections::BTreeMap, time::Duration};
 use store::{Consumer, CursorMoved, Store};
 
-/// Time for which input must wait, and a partition not move, until the partition counts as standing still.
-const STANDS_STILL_AFTER: Duration = Duration::from_mins(10);
+/// Time for which input must wait, and a partition not move, until the partition counts as stalled.
+const STALLED_AFTER: Duration = Duration::from_mins(10);
 /// Time for which an alert about a problem that needs a person counts as current: such a partition tries again at least
 /// once a minute, and repeats the alert each time.
-const GOES_ON_FOR: Duration = Duration::from_mins(2);
+const CURRENT_FOR: Duration = Duration::from_mins(2);
 /// The stages between RAW and the record, each with its input and output feed.
 const STAGES: [(&str, Feed, Feed); 3] = [
     ("normalize", Feed::Raw, Feed::Normalized),
@@ -20,20 +20,20 @@ const STAGES: [(&str, Feed, Feed); 3] = [
     ("enrich", Feed::Unique, Feed::Enriched),
 ];
 
-/// A partition that stands still while input waits.
+/// A partition that is stalled while input waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stalled {
     stage: &'static str,
     partition: Partition,
     waiting: Duration,
     /// None if it has never moved.
-    still: Option<Duration>,
+    unmoved: Option<Duration>,
 }
 
 impl Stalled {
     /// Returns the partition as stalled if its oldest input waits, and it hasn't moved, for too long. Waiting input of
     /// a partition that moves is a backlog; a partition that stands still without input is done.
-    fn judge(
+    fn check(
         stage: &'static str,
         partition: Partition,
         waiting_since: Timestamp,
@@ -41,23 +41,28 @@ impl Stalled {
         now: Timestamp,
     ) -> Option<Self> {
         let since = |at: Timestamp| Duration::from_micros(now.micros_since(at));
-        let (waiting, still) = (since(waiting_since), moved_at.map(since));
-        let too_long = |time: Duration| time > STANDS_STILL_AFTER;
-        (too_long(waiting) && still.is_none_or(too_long)).then_some(Self { stage, partition, waiting, still })
+        let (waiting, unmoved) = (since(waiting_since), moved_at.map(since));
+        let too_long = |time: Duration| time > STALLED_AFTER;
+        (too_long(waiting) && unmoved.is_none_or(too_long)).then_some(Self {
+            stage,
+            partition,
+            waiting,
+            unmoved,
+        })
     }
 
     fn text(&self) -> String {
-        let still = self.still.map_or_else(
+        let unmoved = self.unmoved.map_or_else(
             || "it has never moved".to_owned(),
-            |still| format!("it last moved {} min ago", still.as_secs() / 60),
+            |unmoved| format!("it last moved {} min ago", unmoved.as_secs() / 60),
         );
         let (stage, partition, waiting) = (self.stage, self.partition, self.waiting.as_secs() / 60);
-        format!("{stage}, partition {partition}: input waits for {waiting} min, {still}")
+        format!("{stage}, partition {partition}: input waits for {waiting} min, {unmoved}")
     }
 }
 
 /// The stalled partitions, and the alerts.
-pub(super) struct Standing {
+pub(super) struct PipelineState {
     stalled: Vec<Stalled>,
     /// Oldest first.
     pub(super) alerts: Vec<Alert>,
@@ -66,7 +71,7 @@ pub(super) struct Standing {
     now: Timestamp,
 }
 
-impl Standing {
+impl PipelineState {
     /// Checks every partition of every stage.
     pub(super) async fn look(bus: &Bus, store: &Store) -> Result<Self, Failed> {
         let now = runner::now();
@@ -93,7 +98,7 @@ impl Standing {
             let number = moved.map_or(0, |moved| moved.cursor.number);
             if let Some(next) = store.applied_after(partition, number, 1).await?.first() {
                 let moved_at = moved.map(|moved| moved.moved_at);
-                stalled.extend(Stalled::judge("propagate", partition, next.recorded_at, moved_at, now));
+                stalled.extend(Stalled::check("propagate", partition, next.recorded_at, moved_at, now));
             }
         }
         Ok(Self { stalled, alerts: bus.alerts().await?, foreign: bus.foreign_records().await?, now })
@@ -101,11 +106,11 @@ impl Standing {
 
     /// The findings for people, each with its kind.
     pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
-        let mut lines: Vec<_> = self.stalled.iter().map(|stalled| ("stands", stalled.text())).collect();
+        let mut lines: Vec<_> = self.stalled.iter().map(|stalled| ("stalled", stalled.text())).collect();
         lines.extend(self.alerts.iter().map(|alert| ("alert", alert_line(alert))));
         lines.extend(foreign_lines(&self.foreign).into_iter().map(|text| ("foreign", text)));
         if lines.is_empty() {
-            let well = "nothing stands still, no permanent errors in the last seven days";
+            let well = "nothing is stalled, no permanent errors in the last seven days";
             lines.push(("pipeline", well.to_owned()));
         }
         lines
@@ -116,7 +121,7 @@ impl Standing {
             json!({
                 "stage": stalled.stage, "partition": stalled.partition.0,
                 "waiting_seconds": stalled.waiting.as_secs(),
-                "still_seconds": stalled.still.map(|still| still.as_secs()),
+                "unmoved_seconds": stalled.unmoved.map(|unmoved| unmoved.as_secs()),
             })
         };
         self.stalled.iter().map(line).collect()
@@ -131,7 +136,7 @@ impl Standing {
     pub(super) fn findings(&self) -> usize {
         let goes_on = |alert: &&Alert| {
             let age = Duration::from_micros(self.now.micros_since(alert.at));
-            ![Blame::Input.as_str(), FOREIGN_KIND].contains(&alert.kind.as_str()) && age < GOES_ON_FOR
+            ![Blame::Input.as_str(), FOREIGN_KIND].contains(&alert.kind.as_str()) && age < CURRENT_FOR
         };
         self.stalled.len() + self.alerts.iter().filter(goes_on).count()
     }
@@ -147,7 +152,7 @@ async fn stalled_by_feed(
     now: Timestamp,
 ) -> Result<Option<Stalled>, Failed> {
     let waiting = bus.first_waiting(from, partition, covered).await?;
-    Ok(waiting.and_then(|first| Stalled::judge(stage, partition, first.published_at, moved_at, now)))
+    Ok(waiting.and_then(|first| Stalled::check(stage, partition, first.published_at, moved_at, now)))
 }
 
 /// Foreign messages, for people: the number for each stream and reason, and the latest of them.
@@ -206,14 +211,14 @@ mod tests {
 
     #[test]
     fn a_partition_stands_still_if_input_waits_and_it_has_not_moved_for_ten_minutes() {
-        let judge = |waiting, moved: Option<i64>| {
-            Stalled::judge("apply", Partition(3), at(waiting), moved.map(at), at(0)).is_some()
+        let is_stalled = |waiting, moved: Option<i64>| {
+            Stalled::check("apply", Partition(3), at(waiting), moved.map(at), at(0)).is_some()
         };
-        assert!(judge(-11, Some(-12)));
-        assert!(judge(-11, None), "it has never moved");
-        assert!(!judge(-60, Some(-1)), "a backlog that is worked off");
-        assert!(!judge(-1, Some(-60)), "it had nothing to do until now");
-        let stalled = Stalled::judge("apply", Partition(3), at(-12), Some(at(-14)), at(0)).unwrap();
+        assert!(is_stalled(-11, Some(-12)));
+        assert!(is_stalled(-11, None), "it has never moved");
+        assert!(!is_stalled(-60, Some(-1)), "a backlog that is worked off");
+        assert!(!is_stalled(-1, Some(-60)), "it had nothing to do until now");
+        let stalled = Stalled::check("apply", Partition(3), at(-12), Some(at(-14)), at(0)).unwrap();
         let text = "apply, partition 3: input waits for 12 min, it last moved 14 min ago";
         assert_eq!(stalled.text(), text);
     }
@@ -228,7 +233,8 @@ mod tests {
             at: at(minutes),
         };
         let findings = |alert| {
-            Standing { stalled: Vec::new(), alerts: vec![alert], foreign: Vec::new(), now: at(0) }.findings()
+            PipelineState { stalled: Vec::new(), alerts: vec![alert], foreign: Vec::new(), now: at(0) }
+                .findings()
         };
         assert_eq!(findings(alert("setup", -1)), 1);
         assert_eq!(findings(alert("setup", -3)), 0, "it is over");

@@ -12,22 +12,22 @@ const DECIMALS_MAX: u32 = 6;
 
 /// The level mirrors of each variant at each location, in the order of their keys. Most have one or two.
 #[derive(Debug, Default)]
-pub(super) struct Companions(BTreeMap<(VariantId, LocationId), Vec<LevelKey>>);
+pub(super) struct LevelIndex(BTreeMap<(VariantId, LocationId), Vec<LevelKey>>);
 
-impl Companions {
+impl LevelIndex {
     pub(super) fn of(mirrors: &Mirrors) -> Self {
-        let mut companions = Self::default();
+        let mut index = Self::default();
         for (key, mirror) in &mirrors.levels {
-            companions.add(key, mirror);
+            index.add(key, mirror);
         }
-        companions
+        index
     }
 
     fn add(&mut self, key: &LevelKey, mirror: &LevelMirror) {
         if let Some(variant) = &mirror.variant {
             let keys = self.0.entry((variant.clone(), key.location.clone())).or_default();
-            if let Err(place) = keys.binary_search(key) {
-                keys.insert(place, key.clone());
+            if let Err(index) = keys.binary_search(key) {
+                keys.insert(index, key.clone());
             }
         }
     }
@@ -49,12 +49,12 @@ impl Companions {
 }
 
 /// The facts at the time when an event is decided.
-pub(super) struct Sight<'a> {
+pub(super) struct View<'a> {
     pub(super) facts: &'a Facts,
-    pub(super) companions: &'a Companions,
+    pub(super) level_index: &'a LevelIndex,
 }
 
-impl Sight<'_> {
+impl View<'_> {
     /// The set-up of the event's connection.
     pub(super) fn connection(&self, event: &Event) -> Option<&ConnectionFacts> {
         self.facts.connections.get(&event.origin.connection)
@@ -93,12 +93,12 @@ impl Sight<'_> {
     }
 
     /// Returns every platform's mirror of the variant at the location.
-    pub(super) fn companions(
+    pub(super) fn level_mirrors(
         &self,
         variant: &VariantId,
         location: &LocationId,
     ) -> impl Iterator<Item = (&LevelKey, &LevelMirror)> {
-        let keys = self.companions.0.get(&(variant.clone(), location.clone()));
+        let keys = self.level_index.0.get(&(variant.clone(), location.clone()));
         keys.into_iter().flatten().filter_map(|key| self.facts.mirrors.levels.get_key_value(key))
     }
 

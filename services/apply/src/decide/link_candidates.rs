@@ -5,7 +5,7 @@
 
 use super::{
     identity::{self, identify},
-    sight::Sight,
+    view::View,
 };
 use model::{
     Action, ConnectionId, EntityKind, Event, ExternalId, Instruction, InventoryReport, LocationId, Payload,
@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The variants of the store that each variant and item of the batch's platforms may be linked to.
 #[derive(Debug, Default)]
-pub(super) struct Prospects {
+pub(super) struct LinkCandidates {
     variants: BTreeMap<ExternalKey, BTreeSet<VariantId>>,
     items: BTreeMap<ExternalKey, BTreeSet<VariantId>>,
     /// Items whose baseline may be forgotten, so that the next number is a first contact.
@@ -32,38 +32,38 @@ struct Node {
     numbers: BTreeSet<(StoreId, String)>,
 }
 
-impl Prospects {
-    pub(super) fn of(events: &[&Event], sight: &Sight<'_>) -> Self {
+impl LinkCandidates {
+    pub(super) fn of(events: &[&Event], view: &View<'_>) -> Self {
         let mut nodes: BTreeMap<ExternalKey, Node> = BTreeMap::new();
-        let mut prospects = Self::default();
+        let mut candidates = Self::default();
         for event in events {
             match &event.payload {
-                Payload::Product(_) => product(event, sight, &mut nodes),
+                Payload::Product(_) => product(event, view, &mut nodes),
                 Payload::Instruction { instruction: Instruction::LinkLocation { location, to }, .. } => {
-                    prospects
+                    candidates
                         .locations
                         .insert((event.origin.connection.clone(), location.clone()), to.clone());
                 }
-                Payload::Instruction { instruction, .. } => instructed(event, instruction, sight, &mut nodes),
+                Payload::Instruction { instruction, .. } => instructed(event, instruction, view, &mut nodes),
                 Payload::Inventory(InventoryReport { item, .. }) if forgets(event) => {
-                    prospects.unsettled.insert((event.origin.connection.clone(), item.clone()));
+                    candidates.unsettled.insert((event.origin.connection.clone(), item.clone()));
                 }
                 Payload::Stocked(StockedAt { item, .. })
                 | Payload::Deleted { entity: EntityKind::Inventory, external: item } => {
-                    prospects.unsettled.insert((event.origin.connection.clone(), item.clone()));
+                    candidates.unsettled.insert((event.origin.connection.clone(), item.clone()));
                 }
                 _ => {}
             }
         }
-        spread(&mut nodes, sight);
+        spread(&mut nodes, view);
         for ((connection, external), node) in nodes {
             for item in node.items {
-                let ids = prospects.items.entry((connection.clone(), item)).or_default();
+                let ids = candidates.items.entry((connection.clone(), item)).or_default();
                 ids.extend(node.ids.iter().cloned());
             }
-            prospects.variants.insert((connection, external), node.ids);
+            candidates.variants.insert((connection, external), node.ids);
         }
-        prospects
+        candidates
     }
 
     /// Returns whether no event of the batch may link or forget anything.
@@ -116,28 +116,28 @@ fn forgets(event: &Event) -> bool {
 fn node<'a>(
     event: &Event,
     variant: &ExternalId,
-    sight: &Sight<'_>,
+    view: &View<'_>,
     nodes: &'a mut BTreeMap<ExternalKey, Node>,
 ) -> &'a mut Node {
     let connection = event.origin.connection.clone();
     let node = nodes.entry((connection.clone(), variant.clone())).or_default();
     node.ids.insert(VariantId::derive(&connection, variant));
-    if let Some(linked) = sight.variant_link(event, variant) {
-        node.items.extend(sight.items_of(event, &linked));
+    if let Some(linked) = view.variant_link(event, variant) {
+        node.items.extend(view.items_of(event, &linked));
         node.ids.insert(linked);
     }
     node
 }
 
-fn product(event: &Event, sight: &Sight<'_>, nodes: &mut BTreeMap<ExternalKey, Node>) {
+fn product(event: &Event, view: &View<'_>, nodes: &mut BTreeMap<ExternalKey, Node>) {
     let Payload::Product(product) = &event.payload else { return };
-    let identity = identify(event, product, sight);
+    let identity = identify(event, product, view);
     for identified in identity.variants {
         let variant = identified.reported;
-        let node = node(event, &variant.external, sight, nodes);
+        let node = node(event, &variant.external, view, nodes);
         node.ids.insert(identified.id);
         node.ids.extend(identified.instead_of);
-        node.ids.extend(sight.variant(event, variant));
+        node.ids.extend(view.variant(event, variant));
         node.items.extend(variant.item.clone());
         let number = identity::number(variant);
         node.numbers.extend(number.map(|number| (event.origin.store.clone(), number)));
@@ -147,23 +147,23 @@ fn product(event: &Event, sight: &Sight<'_>, nodes: &mut BTreeMap<ExternalKey, N
 fn instructed(
     event: &Event,
     instruction: &Instruction,
-    sight: &Sight<'_>,
+    view: &View<'_>,
     nodes: &mut BTreeMap<ExternalKey, Node>,
 ) {
     match instruction {
         Instruction::Link { variant, to } => {
-            node(event, variant, sight, nodes).ids.insert(to.clone());
+            node(event, variant, view, nodes).ids.insert(to.clone());
         }
-        Instruction::Unlink { variant } => drop(node(event, variant, sight, nodes)),
+        Instruction::Unlink { variant } => drop(node(event, variant, view, nodes)),
         Instruction::LinkLocation { .. } | Instruction::Adopt { .. } | Instruction::Baseline(_) => {}
     }
 }
 
 /// Spreads variant ids among nodes that share a number, until no node gets a new one.
-fn spread(nodes: &mut BTreeMap<ExternalKey, Node>, sight: &Sight<'_>) {
+fn spread(nodes: &mut BTreeMap<ExternalKey, Node>, view: &View<'_>) {
     let mut having: BTreeMap<(StoreId, String), BTreeSet<VariantId>> = BTreeMap::new();
     for number in nodes.values().flat_map(|node| &node.numbers) {
-        let candidates = sight.facts.skus.get(number).into_iter().flat_map(BTreeMap::keys);
+        let candidates = view.facts.skus.get(number).into_iter().flat_map(BTreeMap::keys);
         having.entry(number.clone()).or_default().extend(candidates.cloned());
     }
     let mut grew = !having.is_empty();

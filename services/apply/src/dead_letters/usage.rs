@@ -55,7 +55,7 @@ impl Room {
 
 /// Dead letters of one connection to discard, oldest first.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct GivenUp {
+pub(super) struct Discarded {
     pub(super) origin: Origin,
     pub(super) room: Room,
     pub(super) sequences: Vec<u64>,
@@ -63,7 +63,7 @@ pub(super) struct GivenUp {
 
 /// The dead letters of DEAD by connection, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct Usage {
     of: BTreeMap<ConnectionId, Connection>,
     dead_letters: u64,
 }
@@ -77,7 +77,7 @@ struct Connection {
 
 impl Connection {
     /// Removes the oldest dead letter unless it is the only one: the newest is kept, however large it is.
-    fn give_up_oldest(&mut self) -> Option<u64> {
+    fn discard_oldest(&mut self) -> Option<u64> {
         if self.dead_letters.len() < 2 {
             return None;
         }
@@ -87,7 +87,7 @@ impl Connection {
     }
 }
 
-impl Held {
+impl Usage {
     /// Adds a dead letter behind the present ones.
     pub(super) fn add(&mut self, origin: &Origin, dead_letter: DeadLetter) {
         let new = || Connection { origin: origin.clone(), dead_letters: VecDeque::new(), bytes: 0 };
@@ -109,23 +109,23 @@ impl Held {
     /// Discards the oldest dead letters of connections and tenants that take more than their share of `room_bytes`: a
     /// connection a sixteenth, a tenant a quarter, all together seven tenths. In the last case the largest connections
     /// shrink until six tenths are taken.
-    pub(super) fn make_room(&mut self, room_bytes: u64) -> Vec<GivenUp> {
-        let mut given_up = Vec::new();
+    pub(super) fn make_room(&mut self, room_bytes: u64) -> Vec<Discarded> {
+        let mut discarded = Vec::new();
         let connection_max = room_bytes / CONNECTION_SHARE;
         for connection in self.of.keys().cloned().collect::<Vec<_>>() {
             let over = self.of.get(&connection).map_or(0, |it| it.bytes.saturating_sub(connection_max));
-            self.shrink(&connection, over, Room::Connection, &mut given_up);
+            self.shrink(&connection, over, Room::Connection, &mut discarded);
         }
         let tenants: BTreeSet<TenantId> = self.of.values().map(|it| it.origin.tenant.clone()).collect();
         for tenant in tenants {
-            self.shrink_largest(room_bytes / TENANT_SHARE, Room::Tenant, &mut given_up, |origin| {
+            self.shrink_largest(room_bytes / TENANT_SHARE, Room::Tenant, &mut discarded, |origin| {
                 origin.tenant == tenant
             });
         }
         if self.bytes() > room_bytes / 10 * 7 {
-            self.shrink_largest(room_bytes / 10 * 6, Room::All, &mut given_up, |_| true);
+            self.shrink_largest(room_bytes / 10 * 6, Room::All, &mut discarded, |_| true);
         }
-        given_up
+        discarded
     }
 
     /// Shrinks the largest of the selected connections until they take no more than `max_bytes` together.
@@ -133,7 +133,7 @@ impl Held {
         &mut self,
         max_bytes: u64,
         room: Room,
-        given_up: &mut Vec<GivenUp>,
+        discarded: &mut Vec<Discarded>,
         is_among: impl Fn(&Origin) -> bool,
     ) {
         loop {
@@ -144,23 +144,23 @@ impl Held {
             let Some(largest) = largest.filter(|_| over > 0) else { return };
             // At most half of its bytes; then the largest is determined again.
             let (connection, bytes) = (largest.origin.connection.clone(), over.min(largest.bytes / 2));
-            self.shrink(&connection, bytes, room, given_up);
+            self.shrink(&connection, bytes, room, discarded);
         }
     }
 
     /// Discards the oldest dead letters of a connection until at least `bytes` bytes are freed.
-    fn shrink(&mut self, connection: &ConnectionId, bytes: u64, room: Room, given_up: &mut Vec<GivenUp>) {
+    fn shrink(&mut self, connection: &ConnectionId, bytes: u64, room: Room, discarded: &mut Vec<Discarded>) {
         let Some(of) = self.of.get_mut(connection) else { return };
         let target = of.bytes - bytes;
         let mut sequences = Vec::new();
         while of.bytes > target
-            && let Some(sequence) = of.give_up_oldest()
+            && let Some(sequence) = of.discard_oldest()
         {
             sequences.push(sequence);
         }
         self.dead_letters -= u64::try_from(sequences.len()).unwrap_or(u64::MAX);
         if !sequences.is_empty() {
-            given_up.push(GivenUp { origin: of.origin.clone(), room, sequences });
+            discarded.push(Discarded { origin: of.origin.clone(), room, sequences });
         }
     }
 
@@ -226,10 +226,10 @@ mod tests {
     }
 
     /// Dead letters of (tenant, connection, bytes), in the order of their sequences from 1 on.
-    fn held(dead_letters: &[(u8, u8, u64)]) -> Held {
-        let mut held = Held::default();
+    fn usage(dead_letters: &[(u8, u8, u64)]) -> Usage {
+        let mut usage = Usage::default();
         for (sequence, (tenant, connection, bytes)) in (1..).zip(dead_letters) {
-            held.add(
+            usage.add(
                 &origin(*tenant, *connection),
                 DeadLetter {
                     sequence,
@@ -239,23 +239,23 @@ mod tests {
                 },
             );
         }
-        held
+        usage
     }
 
     fn made_room(dead_letters: &[(u8, u8, u64)]) -> Vec<(String, Room, Vec<u64>)> {
-        let given_up = held(dead_letters).make_room(ROOM_BYTES);
-        given_up.into_iter().map(|it| (it.origin.connection.to_string(), it.room, it.sequences)).collect()
+        let discarded = usage(dead_letters).make_room(ROOM_BYTES);
+        discarded.into_iter().map(|it| (it.origin.connection.to_string(), it.room, it.sequences)).collect()
     }
 
     #[test]
     fn dead_letters_of_a_connection_that_came_before_a_time_are_taken_out_and_no_others() {
-        let mut held = held(&[(1, 1, 1_000), (1, 2, 1_000), (1, 1, 1_000), (1, 1, 1_000)]);
-        let before = held.bytes();
+        let mut usage = usage(&[(1, 1, 1_000), (1, 2, 1_000), (1, 1, 1_000), (1, 1, 1_000)]);
+        let before = usage.bytes();
         let connection = origin(1, 1).connection;
-        assert_eq!(held.take_before(&connection, at(4)), [1, 3]);
-        assert_eq!((held.dead_letters(), held.bytes()), (2, before - 2_000));
-        assert_eq!(held.take_before(&connection, at(4)), Vec::<u64>::new());
-        assert_eq!(held.take_before(&origin(9, 9).connection, at(9)), Vec::<u64>::new());
+        assert_eq!(usage.take_before(&connection, at(4)), [1, 3]);
+        assert_eq!((usage.dead_letters(), usage.bytes()), (2, before - 2_000));
+        assert_eq!(usage.take_before(&connection, at(4)), Vec::<u64>::new());
+        assert_eq!(usage.take_before(&origin(9, 9).connection, at(9)), Vec::<u64>::new());
     }
 
     #[test]
@@ -283,26 +283,27 @@ mod tests {
     fn where_all_is_short_of_room_whoever_takes_most_gives_way() {
         let mut dead_letters: Vec<_> = (1..=13).flat_map(|tenant| vec![(tenant, 1, 90_000); 10]).collect();
         dead_letters.push((14, 1, 2_000));
-        let given_up = made_room(&dead_letters);
-        assert!(given_up.iter().all(|(_, room, _)| *room == Room::All), "{given_up:?}");
-        assert!(given_up.iter().all(|(connection, ..)| connection != "t14-c1"), "{given_up:?}");
-        let bytes: u64 = given_up.iter().map(|(.., sequences)| 90_000 * sequences.len() as u64).sum();
+        let discarded = made_room(&dead_letters);
+        assert!(discarded.iter().all(|(_, room, _)| *room == Room::All), "{discarded:?}");
+        assert!(discarded.iter().all(|(connection, ..)| connection != "t14-c1"), "{discarded:?}");
+        let bytes: u64 = discarded.iter().map(|(.., sequences)| 90_000 * sequences.len() as u64).sum();
         assert!((11_702_000 - 9_600_000..=11_702_000 - 9_000_000).contains(&bytes), "{bytes}");
     }
 
     #[test]
     fn of_bodies_that_leave_raw_the_newest_are_kept_as_far_as_room_goes() {
-        let mut held = Held::default();
+        let mut usage = Usage::default();
         for (sequence, raw) in [(1, 10), (2, 11), (3, 12), (4, 50)] {
             let in_raw = Some(InRaw { sequence: raw, bytes: 400_000 });
-            held.add(&origin(1, 1), DeadLetter { sequence, bytes: 1_000, received_at: at(sequence), in_raw });
+            usage
+                .add(&origin(1, 1), DeadLetter { sequence, bytes: 1_000, received_at: at(sequence), in_raw });
         }
-        held.add(&origin(1, 1), DeadLetter { sequence: 5, bytes: 1_000, received_at: at(5), in_raw: None });
-        let below = |raw_sequence| held.left_to_raw_below(raw_sequence, ROOM_BYTES, |_| true);
+        usage.add(&origin(1, 1), DeadLetter { sequence: 5, bytes: 1_000, received_at: at(5), in_raw: None });
+        let below = |raw_sequence| usage.left_to_raw_below(raw_sequence, ROOM_BYTES, |_| true);
         assert_eq!(below(10), [] as [u64; 0]);
         assert_eq!(below(12), [1, 2]);
         assert_eq!(below(13), [2, 3], "the oldest stays without its body");
-        assert_eq!(held.left_to_raw_below(13, ROOM_BYTES, |_| false), [] as [u64; 0]);
+        assert_eq!(usage.left_to_raw_below(13, ROOM_BYTES, |_| false), [] as [u64; 0]);
     }
 
     proptest! {
@@ -310,23 +311,23 @@ mod tests {
         fn nobody_within_its_share_loses_a_dead_letter_while_room_is_left_for_all(
             dead_letters in prop::collection::vec((1u8..4, 1u8..3, 1_000u64..300_000), 0..60),
         ) {
-            let mut held = held(&dead_letters);
+            let mut usage = usage(&dead_letters);
             let before: BTreeMap<ConnectionId, u64> =
-                held.of.iter().map(|(id, it)| (id.clone(), it.bytes)).collect();
+                usage.of.iter().map(|(id, it)| (id.clone(), it.bytes)).collect();
             let total: u64 = before.values().sum();
-            let given_up = held.make_room(ROOM_BYTES);
-            let count: usize = given_up.iter().map(|it| it.sequences.len()).sum();
-            prop_assert_eq!(held.dead_letters() + count as u64, dead_letters.len() as u64);
-            for connection in held.of.values() {
+            let discarded = usage.make_room(ROOM_BYTES);
+            let count: usize = discarded.iter().map(|it| it.sequences.len()).sum();
+            prop_assert_eq!(usage.dead_letters() + count as u64, dead_letters.len() as u64);
+            for connection in usage.of.values() {
                 prop_assert!(connection.bytes <= ROOM_BYTES / CONNECTION_SHARE || connection.dead_letters.len() == 1);
             }
-            for it in given_up.iter().filter(|it| it.room == Room::Connection) {
+            for it in discarded.iter().filter(|it| it.room == Room::Connection) {
                 prop_assert!(before[&it.origin.connection] > ROOM_BYTES / CONNECTION_SHARE);
             }
             if total <= ROOM_BYTES / 10 * 7 {
-                prop_assert!(given_up.iter().all(|it| it.room != Room::All));
+                prop_assert!(discarded.iter().all(|it| it.room != Room::All));
             }
-            prop_assert!(held.make_room(ROOM_BYTES).is_empty(), "room is made at once");
+            prop_assert!(usage.make_room(ROOM_BYTES).is_empty(), "room is made at once");
         }
     }
 }
