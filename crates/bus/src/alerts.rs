@@ -1,10 +1,11 @@
 //! ALERTS: the last permanent error of each stage, partition and kind, for people.
 
 use crate::{
-    AppendError, Bus, BusError, Start, append,
+    AppendError, Bus, BusError, Start,
     follow::{Follow, PULL_BATCHES},
     layout::ALERTS,
     message::{Stored, is_token, printable},
+    publish,
 };
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
@@ -83,7 +84,7 @@ impl Bus {
         let text = Bytes::copy_from_slice(&text.as_bytes()[..text.floor_char_boundary(TEXT_MAX_BYTES)]);
         let bytes = text.len();
         let message = PublishMessage::build().payload(text);
-        append::publish_until_known(self, &subject, &message, bytes).await.map(drop)
+        publish::publish_until_known(self, &subject, &message, bytes).await.map(drop)
     }
 
     /// Clears an alert whose cause is resolved. An empty message replaces it, so that no user needs permission
@@ -96,7 +97,7 @@ impl Bus {
     ) -> Result<(), AppendError> {
         let subject =
             subject(stage, partition, kind).ok_or(AppendError::Token { what: "a stage or kind" })?;
-        append::publish_until_known(self, &subject, &PublishMessage::build(), 0).await.map(drop)
+        publish::publish_until_known(self, &subject, &PublishMessage::build(), 0).await.map(drop)
     }
 
     /// The alerts of the last seven days, oldest first; none on a broker whose streams aren't declared yet.

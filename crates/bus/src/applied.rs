@@ -1,11 +1,12 @@
 //! APPLIED: the stream of committed changes. It is the public contract.
 
 use crate::{
-    AppendError, Bus, BusError, Foreign, PendingAck, Start, append,
+    AppendError, Bus, BusError, Foreign, PendingAck, Start,
     follow::{Follow, PULL_CHANGES},
     foreign::Holding,
     layout::APPLIED,
     message::{Stored, is_header, is_token},
+    publish,
 };
 use async_nats::{header::NATS_MESSAGE_ID, jetstream::message::PublishMessage};
 use bytes::Bytes;
@@ -128,7 +129,7 @@ impl Bus {
     /// Publishes a change and returns its pending acknowledgement. A change that failed must be published again before
     /// more than [`APPLIED_WINDOW`] later ones are; [`Bus::publish_applied_all`] does that.
     pub async fn publish_applied(&self, message: &AppliedMessage) -> Result<PendingAck, AppendError> {
-        append::publish(self, message.subject()?, message.publish()?, message.payload.len()).await
+        publish::publish(self, message.subject()?, message.publish()?, message.payload.len()).await
     }
 
     /// Publishes changes of one partition in their order and waits until all are stored; those with an unknown outcome
@@ -145,7 +146,7 @@ impl Bus {
                 match outcome {
                     Err(error) if error.is_transient() => {
                         let bytes = message.payload.len();
-                        append::publish_until_known(self, &message.subject()?, &message.publish()?, bytes)
+                        publish::publish_until_known(self, &message.subject()?, &message.publish()?, bytes)
                             .await?;
                     }
                     outcome => outcome?,

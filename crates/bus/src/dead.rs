@@ -1,11 +1,12 @@
 //! DEAD: the stream of rejected inputs, kept until a person has handled them.
 
 use crate::{
-    AppendError, Bus, BusError, Start, append,
+    AppendError, Bus, BusError, Start,
     follow::{Follow, PULL_BATCHES},
     foreign::Holding,
     layout::DEAD,
     message::{Stored, is_header, is_token},
+    publish,
 };
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
@@ -79,7 +80,7 @@ impl Bus {
         let subject = format!("pos.dead.{}.{}.{}", message.stage, message.class, message.store);
         let publish =
             PublishMessage::build().payload(message.payload.clone()).message_id(&message.message_id);
-        append::publish_until_known(self, &subject, &publish, message.payload.len()).await.map(|_| ())
+        publish::publish_until_known(self, &subject, &publish, message.payload.len()).await.map(|_| ())
     }
 
     /// Reads the dead letters that are there now: of one stage or of all.

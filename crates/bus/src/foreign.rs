@@ -4,10 +4,11 @@
 //! the message never counts as progress, and never stops a reader.
 
 use crate::{
-    AppendError, AppliedMessage, Bus, BusError, DeadMessage, Feed, Message, Start, append,
+    AppendError, AppliedMessage, Bus, BusError, DeadMessage, Feed, Message, Start,
     follow::{Follow, PULL_BATCHES},
     layout::{APPLIED, DEAD, FOREIGN},
     message::{Stored, is_token, printable},
+    publish,
 };
 use async_nats::jetstream::message::PublishMessage;
 use model::{Partition, PartitionCount, RawDigest, Timestamp};
@@ -292,7 +293,7 @@ impl Bus {
         let payload = serde_json::to_vec(&record).unwrap_or_default();
         let bytes = payload.len();
         let publish = PublishMessage::build().payload(payload.into()).expected_last_subject_sequence(0);
-        match append::publish_until_known(self, &subject, &publish, bytes).await {
+        match publish::publish_until_known(self, &subject, &publish, bytes).await {
             Ok(_) => Ok(true),
             Err(AppendError::Fenced) => Ok(false),
             Err(error) => Err(error),

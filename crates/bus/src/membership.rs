@@ -5,11 +5,12 @@
 //! does not count, and neither does a replica that does not run its partitions (`heartbeat.rs`).
 
 use crate::{
-    AppendError, Bus, BusError, Foreign, append,
+    AppendError, Bus, BusError, Foreign,
     error::{Source, not_yet},
     heartbeat::{Heartbeat, Others, Seen, TIME_TO_LIVE},
     layout::MEMBERS,
     message::{Stored, is_token, printable},
+    publish,
 };
 use async_nats::{
     StatusCode, Subscriber,
@@ -244,7 +245,7 @@ impl Member {
             Some(sequence) => message.expected_last_subject_sequence(sequence),
             None => message,
         };
-        let pending = append::publish(&self.bus, self.subject(), message, bytes).await?;
+        let pending = publish::publish(&self.bus, self.subject(), message, bytes).await?;
         self.sequence = Some(pending.acknowledged().await?.sequence);
         Ok(())
     }
@@ -320,7 +321,7 @@ impl Member {
         let heartbeat = Heartbeat { stage, replica, partitions: BTreeSet::new(), leaves: true }.encode();
         let bytes = heartbeat.len();
         let message = PublishMessage::build().payload(heartbeat).ttl(TIME_TO_LIVE);
-        append::publish(&self.bus, self.subject(), message, bytes).await?.acknowledged().await?;
+        publish::publish(&self.bus, self.subject(), message, bytes).await?.acknowledged().await?;
         self.notify().await;
         let flushed = self.bus.client().flush().await;
         flushed.map_err(|error| AppendError::Unavailable { source: error.into() })

@@ -1,6 +1,7 @@
 //! Lists, shows, re-ingests and discards dead letters.
 
 mod act;
+mod delivery;
 mod list;
 mod show;
 

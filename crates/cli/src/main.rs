@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod bar;
 mod bench;
 mod cli;
 mod conflicts;

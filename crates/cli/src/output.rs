@@ -2,7 +2,7 @@
 //! a terminal only with hidden characters made visible. Colours are shown by terminals only, and obey `NO_COLOR` and
 //! `CLICOLOR`.
 
-use crate::{failure::Failed, progress::above_bar, table::Table};
+use crate::{bar, failure::Failed, table::Table};
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use model::{visible, visible_json};
@@ -25,7 +25,7 @@ fn write(to: impl Write, text: &str) {
 }
 
 fn write_styled(mut to: impl Write, style: Style, text: &str) {
-    above_bar(|| {
+    bar::write_above(|| {
         writeln!(to, "{style}{}{style:#}", visible(text)).ok();
     });
 }

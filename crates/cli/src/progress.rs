@@ -1,11 +1,11 @@
 //! Progress and remaining time of long work, on standard error: a bar on a terminal, lines elsewhere.
 
-use crate::output;
+use crate::{bar, output};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     io::{IsTerminal as _, stderr},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -16,18 +16,6 @@ const REPORT_EVERY: Duration = Duration::from_secs(2);
 /// Interval between redraws of a bar whose work doesn't advance.
 const REDRAW_EVERY: Duration = Duration::from_millis(500);
 const BAR: &str = "{msg} [{bar:30}] {percent:>3} %, {eta} to go";
-
-/// The bar on the terminal, if any. Lines are written above it.
-static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
-
-/// Writes lines above the bar on the terminal, if there is one.
-pub(crate) fn above_bar(write: impl FnOnce()) {
-    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    match &*shown {
-        Some(bar) => bar.suspend(write),
-        None => write(),
-    }
-}
 
 /// The progress of one piece of work; cheap to clone.
 #[derive(Clone)]
@@ -47,10 +35,10 @@ impl Progress {
     /// Progress of work on `what`.
     pub(crate) fn new(what: &'static str) -> Self {
         let term = std::env::var("TERM").unwrap_or_default();
-        let bar = has_bar(stderr().is_terminal(), &term).then(|| bar(what));
+        let bar = has_bar(stderr().is_terminal(), &term).then(|| drawn(what));
         if let Some(bar) = &bar {
             bar.enable_steady_tick(REDRAW_EVERY);
-            *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+            bar::show(bar);
         }
         Self::with(what, bar)
     }
@@ -110,7 +98,7 @@ impl Counts {
 
     fn remove_bar(&self) {
         if let Some(bar) = self.bar.as_ref().filter(|bar| !bar.is_finished()) {
-            SHOWN.lock().unwrap_or_else(PoisonError::into_inner).take();
+            bar::forget();
             bar.finish_and_clear();
         }
     }
@@ -128,7 +116,7 @@ fn has_bar(is_terminal: bool, term: &str) -> bool {
     is_terminal && term != "dumb"
 }
 
-fn bar(what: &'static str) -> ProgressBar {
+fn drawn(what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
     bar.with_style(style.progress_chars("=> ")).with_message(what)

@@ -2,10 +2,12 @@
 
 mod client;
 mod head;
+mod origin;
 mod permits;
 mod stream;
 
-pub use client::{Client, Origin};
+pub use client::Client;
+pub use origin::Origin;
 pub use permits::NoPermit;
 
 use crate::{Metrics, problem};
@@ -109,7 +111,7 @@ pub async fn serve<Respond, Responding>(
         if shortage.has_passed(Instant::now()) {
             permits.restore();
         }
-        let trusted = client::is_trusted(&listening.trusted_proxies, peer);
+        let trusted = origin::is_trusted(&listening.trusted_proxies, peer);
         let permit = match permits.take((!trusted).then(|| Origin::of(peer))) {
             Ok(permit) => Arc::new(permit),
             Err(none) => {
@@ -156,7 +158,7 @@ where
     Responding: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
     let permits = Permits::new(listening.connections_max, listening.connections_per_address_max);
-    let trusted = client::is_trusted(&listening.trusted_proxies, peer);
+    let trusted = origin::is_trusted(&listening.trusted_proxies, peer);
     let permit = Arc::new(permits.take((!trusted).then(|| Origin::of(peer)))?);
     let listening = Arc::new(listening);
     let (requests, stop) = (Arc::default(), CancellationToken::new());
@@ -196,7 +198,7 @@ impl Connection {
                 // A proxy's connection has requests of many clients: each has to prove itself.
                 self.permit.doubt();
             }
-            let origin = client::origin(&self.listening.trusted_proxies, self.peer, request.headers());
+            let origin = origin::origin(&self.listening.trusted_proxies, self.peer, request.headers());
             let client = Client { origin, permit: Arc::clone(&self.permit) };
             let responding = malformed.is_none().then(|| respond(request, client));
             async move {

@@ -2,7 +2,7 @@
 
 use crate::{
     Nats, NatsOptions, SandboxError,
-    nats::{KIND, READY_LIMIT},
+    nats::{KIND, Peer, READY_LIMIT},
     process::LOOK_INTERVAL,
 };
 use serde_json::Value;
@@ -21,16 +21,6 @@ const SERVERS: usize = 3;
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
 /// Upper limit of attempts, each with other ports: another process may take a port in between.
 const ATTEMPTS: usize = 3;
-
-/// The name and port of one server in a cluster, and the ports of the others.
-#[derive(Debug, Clone)]
-pub(crate) struct Peer {
-    pub(crate) name: String,
-    /// Its port for the others.
-    pub(crate) port: u16,
-    /// The ports of the others.
-    pub(crate) others: Vec<u16>,
-}
 
 /// A cluster of three nats-servers with `JetStream`, on free ports. A stream with three replicas stays available while
 /// one of them is down.

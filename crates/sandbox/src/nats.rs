@@ -1,7 +1,5 @@
 use crate::{
-    SandboxError,
-    cluster::Peer,
-    find, private,
+    SandboxError, find, private,
     process::{Home, Kind, LOOK_INTERVAL, Server},
 };
 use rustix::process::Signal;
@@ -61,6 +59,16 @@ impl NatsOptions {
             tls: None,
         }
     }
+}
+
+/// The name and port of one server in a cluster, and the ports of the others.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    /// Its port for the others.
+    pub(crate) port: u16,
+    /// The ports of the others.
+    pub(crate) others: Vec<u16>,
 }
 
 /// A nats-server with `JetStream` that belongs to this process; it is killed when this is dropped.

@@ -34,7 +34,7 @@ pub(super) async fn run(
     value["history"] = Value::from(history);
     if bytes {
         let original = match &found.dead_letter.original {
-            Original::Delivery(_) => super::act::delivery(&bus, &found).await?.body,
+            Original::Delivery(_) => super::delivery::delivery(&bus, &found).await?.body,
             Original::Event(event) => described(event),
         };
         value["original"] = Value::from(String::from_utf8_lossy(&original).into_owned());

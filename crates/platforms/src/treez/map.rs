@@ -4,6 +4,7 @@ mod absent;
 mod customer;
 mod levels;
 mod product;
+mod reported;
 mod ticket;
 
 use crate::{MapContext, Rows, field::Object};

@@ -1,6 +1,6 @@
 //! Permits of connections: their limits, and eviction when there is none left.
 
-use super::client::Origin;
+use super::origin::Origin;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},

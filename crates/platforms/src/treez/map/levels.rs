@@ -1,6 +1,6 @@
 //! Sellable quantities of a product, and its locations.
 
-use super::{id, product::Reported, quantity, window};
+use super::{id, quantity, reported::Reported, window};
 use crate::{Mapped, Rows, field::Object};
 use model::{Action, ExternalId, InventoryReport, Payload, Quantity, RawDigest, Source, StockedAt};
 use stage::{Reject, RejectClass};

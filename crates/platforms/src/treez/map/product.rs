@@ -1,21 +1,10 @@
 //! A product with its one variant, and its sellable quantities.
 
-use super::{levels, money, owned, patch, required_id, window};
-use crate::{MapContext, Mapped, Rows, field::Object, text};
-use model::{
-    Action, Delivery, EntityKind, ExternalId, Money, Patch, Payload, Product, ProductStatus, RawDigest,
-    SourceVersion, Timestamp, Variant,
-};
+use super::{levels, money, owned, patch, reported::Reported, required_id};
+use crate::{MapContext, Rows, field::Object, text};
+use model::{Action, Delivery, Money, Patch, Payload, Product, ProductStatus, RawDigest, Variant};
 use serde_json::json;
 use stage::{Reject, RejectClass};
-
-/// The data that all events of a product's delivery share.
-pub(super) struct Reported<'a> {
-    pub(super) delivery: &'a Delivery,
-    pub(super) external: ExternalId,
-    /// `last_updated_at`; doesn't change with stock, nor with every other field.
-    pub(super) at: Timestamp,
-}
 
 /// The product and its levels. A deactivated product has levels of zero: it must not be sold anywhere else either. A
 /// deleted product is at no location.
@@ -38,28 +27,6 @@ pub(super) fn product(delivery: &Delivery, data: &Object<'_>, context: MapContex
     });
     let levels = levels::levels(&reported, data, status == ProductStatus::Active);
     Ok([product].into_iter().chain(levels).collect())
-}
-
-impl Reported<'_> {
-    /// A change to the product. `last_updated_at` doesn't change with every field, so that `reported` has to
-    /// distinguish changes.
-    fn event(&self, action: Action, reported: String, payload: Payload) -> Mapped {
-        let identity = vec![
-            "product".to_owned(),
-            self.external.to_string(),
-            self.at.to_string(),
-            reported,
-            window(self.delivery),
-        ];
-        let version = Some(SourceVersion::exact(self.at));
-        Mapped { action, occurred_at: Some(self.at), version, identity, payload }
-    }
-
-    fn gone(&self) -> Mapped {
-        let external = self.external.clone();
-        let payload = Payload::Deleted { entity: EntityKind::Product, external };
-        self.event(Action::Deleted, "deleted".to_owned(), payload)
-    }
 }
 
 fn described(
