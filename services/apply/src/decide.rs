@@ -13,7 +13,9 @@ mod keys;
 mod link_candidates;
 mod links;
 mod locations;
+mod oversell;
 mod product;
+mod report;
 mod sales;
 mod view;
 

@@ -5,7 +5,7 @@
 
 use super::{
     Decision, View, Write,
-    inventory::{out_of_bounds, oversold},
+    oversell::{out_of_bounds, oversold},
 };
 use model::{
     BaselineRule, Conflict, ConflictKind, Contact, ContactOutcome, Event, Gate, LevelKey, LevelMirror,

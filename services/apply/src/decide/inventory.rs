@@ -4,31 +4,20 @@
 //! difference between a report and the platform's baseline; a first number is a contact (`contact.rs`).
 //! `model::LevelMirror` classifies a report; this file applies it to the store.
 
-use super::{Decision, View, Write, contact, locations};
+use super::{
+    Decision, View, Write, contact, locations,
+    oversell::{out_of_bounds, oversold},
+    report::{level_key, level_report},
+};
 use model::{
     Action, Conflict, ConflictKind, Event, ExternalId, Gate, InventoryReport, LevelKey, LevelMirror,
-    LevelOutcome, LocationId, Mirror, MirrorKey, Outcome, Quantity, Report, StockedAt, VariantId,
+    LevelOutcome, LocationId, Mirror, Outcome, Quantity, StockedAt, VariantId,
     record::{Effect, MovementReason},
 };
-use stage::{Reject, RejectClass};
+use stage::Reject;
 
 /// The reason of a report with a known version and another value.
 pub(super) const AMBIGUOUS: &str = "another value of a version that is known; the platform is read again";
-
-pub(super) fn key(event: &Event, item: &ExternalId, location: LocationId) -> LevelKey {
-    LevelKey { connection: event.origin.connection.clone(), item: item.clone(), location }
-}
-
-/// The report of a level, as input of the mirror.
-fn report(event: &Event, key: &LevelKey, value: Option<Quantity>) -> Report<Quantity> {
-    Report {
-        value,
-        version: event.version,
-        received_at: event.received_at,
-        read_for: event.read_for(|mirror| matches!(mirror, MirrorKey::Level(level) if level == key)),
-        is_reentered: event.attempt > 0,
-    }
-}
 
 /// Decides the report of a level.
 pub(super) fn reported(
@@ -53,12 +42,12 @@ fn at_location(
     available: Option<Quantity>,
     view: &View<'_>,
 ) -> Result<Decision, Reject> {
-    let key = key(event, item, location);
+    let key = level_key(event, item, location);
     let known = view.facts.mirrors.levels.get(&key);
     // A link may have changed since enrich read it: the mirror and the record have the newer one.
     let variant = known.map_or_else(|| view.item_link(event, item), |mirror| mirror.variant.clone());
     let mut mirror = known.cloned().unwrap_or_else(|| LevelMirror::of(variant));
-    let report = report(event, &key, available);
+    let report = level_report(event, &key, available);
     if event.action == Action::Created {
         mirror.begins(&report);
     }
@@ -123,31 +112,6 @@ fn moved(
     decision.moves(variant.clone(), key.location.clone(), delta, level, reason);
     decision.writes.extend(oversold(event, variant, &key.location, delta, level, view));
     Ok(decision)
-}
-
-pub(super) fn out_of_bounds() -> Reject {
-    Reject::new(RejectClass::Data, "the level would leave the bounds of what can be recorded")
-}
-
-/// Opens a conflict of the store when a level falls below zero, and ends it once the level is no longer negative,
-/// wherever the item was sold, restocked or counted.
-pub(super) fn oversold(
-    event: &Event,
-    variant: &VariantId,
-    location: &LocationId,
-    delta: Quantity,
-    level: Quantity,
-    view: &View<'_>,
-) -> Option<Write> {
-    let before = level.minus(delta).unwrap_or_default();
-    let subject = Conflict::about_variant(variant, location);
-    if level < Quantity::ZERO && delta < Quantity::ZERO {
-        let detail = format!("{before} were left, {} went: {level} remain", -delta);
-        let conflict = Conflict { detail, ..view.conflict(event, ConflictKind::Oversold, subject) };
-        return Some(Write::Conflict(conflict));
-    }
-    let is_over = before < Quantity::ZERO && level >= Quantity::ZERO;
-    is_over.then(|| Write::ConflictEnd(view.conflict_end(event, ConflictKind::Oversold, subject)))
 }
 
 fn uncertain(event: &Event, key: &LevelKey, view: &View<'_>) -> Conflict {

@@ -3,8 +3,8 @@
 use super::{
     Decision, View, Write, contact,
     identity::{self, Identity},
-    inventory,
-    product::{field_key, report},
+    oversell,
+    report::{field_key, field_report},
 };
 use model::{
     Conflict, ConflictKind, Event, ExternalId, FieldMirror, LevelMirror, Mirror, Money, Outcome, Patch,
@@ -122,7 +122,7 @@ impl<'a> Links<'a> {
         let key = field_key(self.event, external);
         let Some(known) = self.view.facts.mirrors.prices.get(&key) else { return };
         let mut mirror = known.clone();
-        mirror.forget(&report(self.event, &key, None));
+        mirror.forget(&field_report(self.event, &key, None));
         mirror.link(None);
         self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
     }
@@ -172,7 +172,7 @@ impl<'a> Links<'a> {
         }
         for (external, _) in self.view.variants_of(self.event, product) {
             let key = field_key(self.event, &external);
-            let report = report(self.event, &key, None);
+            let report = field_report(self.event, &key, None);
             let waits = |mirror: &&FieldMirror<Money>| {
                 mirror.phase.is_reading() && report.read_for == Some(mirror.waiting)
             };
@@ -231,7 +231,7 @@ impl<'a> Links<'a> {
             let (variant, location) = (before.clone(), key.location.clone());
             let (delta, reason) = (-level, MovementReason::Relinked);
             let level = Quantity::ZERO;
-            self.writes.extend(inventory::oversold(self.event, &variant, &location, delta, level, self.view));
+            self.writes.extend(oversell::oversold(self.event, &variant, &location, delta, level, self.view));
             self.writes.push(Write::Level {
                 variant: variant.clone(),
                 location: location.clone(),

@@ -1,6 +1,6 @@
 //! Locations: matches a report's location to one of the store's, and links locations by hand.
 
-use super::{Decision, View, Write, inventory::key};
+use super::{Decision, View, Write, report::level_key};
 use model::{Conflict, ConflictKind, Event, ExternalId, LevelKey, LevelMirror, LocationId, Mirror, Outcome};
 
 /// The location of a report: as enrich linked it, or as it was linked since.
@@ -35,7 +35,7 @@ pub(super) fn linked_again(event: &Event, external: &ExternalId, view: &View<'_>
     let location = of(event, Some(external), view)?;
     let is_first = match &event.payload {
         model::Payload::Inventory(report) => {
-            !view.facts.mirrors.levels.contains_key(&key(event, &report.item, location))
+            !view.facts.mirrors.levels.contains_key(&level_key(event, &report.item, location))
         }
         _ => false,
     };
@@ -85,5 +85,5 @@ pub(super) fn link(event: &Event, external: &ExternalId, to: &LocationId, view: 
 /// The keys of the mirrors of the connection's items at a location of the store.
 pub(super) fn levels_at(event: &Event, location: &LocationId, view: &View<'_>) -> Vec<LevelKey> {
     let items = view.facts.links.items.keys().filter(|(by, _)| *by == event.origin.connection);
-    items.map(|(_, item)| key(event, item, location.clone())).collect()
+    items.map(|(_, item)| level_key(event, item, location.clone())).collect()
 }

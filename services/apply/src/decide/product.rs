@@ -4,12 +4,17 @@
 //! change of its own; the others would revert changes made elsewhere.
 
 use super::{
-    Decision, View, Write, clock::changed_at, currency, identity::identify, inventory::AMBIGUOUS,
+    Decision, View, Write,
+    clock::changed_at,
+    currency,
+    identity::identify,
+    inventory::AMBIGUOUS,
     links::Links,
+    report::{field_key, field_report},
 };
 use model::{
     Action, Event, ExternalId, FieldKey, FieldMirror, FieldOutcome, FieldValue, Mirror, Money, Outcome,
-    Patch, Product, ProductId, ProductText, Report, TextMirror, Timestamp, Variant, VariantId,
+    Patch, Product, ProductId, ProductText, TextMirror, Timestamp, Variant, VariantId,
     record::{Clocked, Effect, ProductRow, VariantRow},
     sku_key, trimmed_code,
 };
@@ -21,7 +26,7 @@ pub(super) fn reported(event: &Event, reported: &Product, view: &View<'_>) -> Re
     let key = field_key(event, &reported.external);
     let value = ProductText { title: reported.title.clone(), description: None };
     let known = view.facts.mirrors.texts.get(&key);
-    let is_old = known.is_some_and(|mirror| mirror.is_stale(&report(event, &key, Some(value))));
+    let is_old = known.is_some_and(|mirror| mirror.is_stale(&field_report(event, &key, Some(value))));
     let identity = identify(event, reported, view);
     let mut work = Work::new(event, view);
     if is_old {
@@ -46,7 +51,7 @@ pub(super) fn reported(event: &Event, reported: &Product, view: &View<'_>) -> Re
 pub(super) fn deleted(event: &Event, external: &ExternalId, view: &View<'_>) -> Decision {
     let key = field_key(event, external);
     let known = view.facts.mirrors.texts.get(&key);
-    let report = report::<ProductText>(event, &key, None);
+    let report = field_report::<ProductText>(event, &key, None);
     if known.is_some_and(|mirror| mirror.is_stale(&report)) {
         return Decision::of(Outcome::Stale, "");
     }
@@ -76,20 +81,6 @@ pub(super) fn deleted(event: &Event, external: &ExternalId, view: &View<'_>) -> 
         decision.effects.extend(links.effects);
     }
     decision
-}
-
-pub(super) fn field_key(event: &Event, external: &ExternalId) -> FieldKey {
-    FieldKey { connection: event.origin.connection.clone(), external: external.clone() }
-}
-
-pub(super) fn report<V: FieldValue>(event: &Event, key: &FieldKey, value: Option<V>) -> Report<V> {
-    Report {
-        value,
-        version: event.version,
-        received_at: event.received_at,
-        read_for: event.read_for(|mirror| V::key(mirror) == Some(key)),
-        is_reentered: event.attempt > 0,
-    }
 }
 
 struct Work<'a> {
@@ -248,7 +239,7 @@ impl<'a> Work<'a> {
     fn price_is_foreign(&mut self, reported: &Variant, id: &VariantId) {
         let key = field_key(self.event, &reported.external);
         let known = self.view.facts.mirrors.prices.get(&key);
-        let report = report::<Money>(self.event, &key, None);
+        let report = field_report::<Money>(self.event, &key, None);
         if known.is_some_and(|mirror| mirror.is_stale(&report)) {
             return;
         }
@@ -264,7 +255,7 @@ impl<'a> Work<'a> {
     fn price_gone(&mut self, reported: &Variant) {
         let key = field_key(self.event, &reported.external);
         let known = self.view.facts.mirrors.prices.get(&key);
-        let report = report::<Money>(self.event, &key, None);
+        let report = field_report::<Money>(self.event, &key, None);
         let Some(known) = known.filter(|mirror| !mirror.is_stale(&report)) else { return };
         let mut mirror = known.clone();
         mirror.forget(&report);
@@ -281,7 +272,7 @@ impl<'a> Work<'a> {
         }
         let key = field_key(self.event, &reported.external);
         let known = self.view.facts.mirrors.prices.get(&key);
-        if known.is_some_and(|mirror| mirror.is_stale(&report(self.event, &key, Some(price)))) {
+        if known.is_some_and(|mirror| mirror.is_stale(&field_report(self.event, &key, Some(price)))) {
             return;
         }
         self.has_newer = true;
@@ -308,7 +299,7 @@ impl<'a> Work<'a> {
         internal: V::Internal,
     ) -> (FieldMirror<V>, FieldOutcome) {
         let mut mirror = known.cloned().unwrap_or_else(|| FieldMirror::of(internal.clone()));
-        let outcome = mirror.observe(&report(self.event, key, Some(value.clone())), value);
+        let outcome = mirror.observe(&field_report(self.event, key, Some(value.clone())), value);
         mirror.link(Some(internal));
         self.has_echo |= outcome == FieldOutcome::Echo;
         if outcome == FieldOutcome::Ambiguous {

@@ -1,6 +1,7 @@
 use super::super::tests_delivery;
 use super::*;
-use model::{Currency, Quantity, Source, StockedAt};
+use crate::Mapped;
+use model::{Currency, EntityKind, Quantity, Source, StockedAt};
 use serde_json::Value;
 
 fn body(changes: Value) -> Value {
