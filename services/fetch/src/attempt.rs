@@ -1,6 +1,6 @@
 //! One attempt to fetch the objects of a notification.
 
-use crate::{STAGE, partition::Shared};
+use crate::{STAGE, shared::Shared};
 use model::{Delivery, Timestamp};
 use outlet::{NotFetched, Target};
 use platforms::{AccountRefusal, Fetch, Platform};

@@ -7,10 +7,12 @@
 mod accepted;
 mod attempt;
 mod notices;
+mod parked;
 mod parking;
 mod partition;
 mod refusal;
 mod settings;
+mod shared;
 
 use outlet::{Accounts, Budgets, CallsConfig, Client, Fetcher};
 use platforms::Validator;
@@ -55,7 +57,7 @@ pub async fn serve(service: Service, store: Store, calls: CallsConfig) -> Result
     let schemas = schemas()?;
     let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
     let shared =
-        Arc::new(partition::Shared { service: service.clone(), alerts, store, fetcher, schemas, changes });
+        Arc::new(shared::Shared { service: service.clone(), alerts, store, fetcher, schemas, changes });
     let outcome = runner::own_partitions(&service, STAGE, move |run| {
         let shared = Arc::clone(&shared);
         async move { shared.run_partition(&run).await }

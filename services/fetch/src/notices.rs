@@ -3,9 +3,9 @@
 use crate::{
     STAGE,
     attempt::Attempt,
-    parking::{Parked, Woken},
-    partition::Shared,
+    parked::{Parked, Woken},
     settings::Settings,
+    shared::Shared,
 };
 use model::{ConnectionId, Delivery, Position};
 use runner::{Backoff, Service, dead_letter};

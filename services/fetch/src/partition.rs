@@ -5,24 +5,21 @@ use crate::{
     STAGE,
     accepted::Accepted,
     notices::{Notice, Notices},
-    parking::Parked,
+    parked::Parked,
+    shared::Shared,
 };
 use bus::{Feed, Message};
 use model::{ConnectionId, Delivery, Partition, Position};
-use outlet::Fetcher;
-use platforms::{TopicKind, Validator};
-use runner::{Alerts, PartitionRun, Service, batch_of, readable};
+use platforms::TopicKind;
+use runner::{PartitionRun, batch_of, readable};
 use stage::Fault;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
-use store::{Changed, Consumer, Cursor, CursorMove, Store};
-use tokio::{
-    sync::{broadcast, mpsc},
-    time::MissedTickBehavior,
-};
+use store::{Consumer, Cursor, CursorMove};
+use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 /// Upper limit of waiting messages that are read at once.
 const MESSAGES_MAX: usize = 8;
@@ -30,16 +27,6 @@ const MESSAGES_MAX: usize = 8;
 const UNDER_WAY_MAX: usize = 1024;
 /// Interval at which the position is stored.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
-
-pub(crate) struct Shared {
-    pub(crate) service: Service,
-    pub(crate) alerts: Alerts,
-    pub(crate) store: Store,
-    pub(crate) fetcher: Fetcher,
-    pub(crate) schemas: HashMap<&'static str, Validator>,
-    /// Notices of changes of the set-up.
-    pub(crate) changes: broadcast::Sender<Changed>,
-}
 
 impl Shared {
     /// Works on the partition until it is stopped or interrupted.
