@@ -163,7 +163,7 @@ fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 fn builder() -> ClientBuilder {
-    reqwest::Client::builder()
+    https::client()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(CALL_TIMEOUT)
         .redirect(Policy::none())
