@@ -24,7 +24,9 @@ fn trusting(authorities: RootCertStore) -> ClientBuilder {
         .expect("versions that the provider knows");
     let mut config = versions.with_root_certificates(authorities).with_no_client_auth();
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
-    reqwest::Client::builder().use_preconfigured_tls(config)
+    #[expect(clippy::disallowed_methods, reason = "the cryptography is added here")]
+    let builder = reqwest::Client::builder();
+    builder.tls_backend_preconfigured(config)
 }
 
 #[cfg(test)]
