@@ -59,7 +59,7 @@ impl Shop {
     }
 
     async fn get(&self, url: &str) -> (u16, String, String) {
-        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        let client = https::client().no_proxy().timeout(PATIENCE).build().expect("a client");
         let response = client.get(url).send().await.expect("the intake responds");
         let header = |name: &str| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()

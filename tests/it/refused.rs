@@ -93,8 +93,9 @@ async fn a_grant_that_is_missing_makes_apply_wait_unready_with_the_remedy_and_co
     let merchant = world.merchant("shop").await;
     let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
     let admin = world.process(Program::Apply).admin().expect("it reports its address");
+    let client = https::client().no_proxy().build().expect("an HTTP client");
     let readyz = async || {
-        let response = reqwest::get(format!("http://{admin}/readyz")).await.expect("it answers");
+        let response = client.get(format!("http://{admin}/readyz")).send().await.expect("it responses");
         (response.status().as_u16(), response.text().await.expect("a text"))
     };
     world.sql("REVOKE INSERT ON events FROM tillflow_pipeline").await;

@@ -192,8 +192,7 @@ async fn probes_are_answered_beside_unauthenticated_clients_at_their_own_intake(
     tokio::time::sleep(Duration::from_millis(500)).await;
     for path in ["livez", "readyz", "metrics"] {
         for _ in 0..5 {
-            let client =
-                reqwest::Client::builder().no_proxy().timeout(HONEST_LIMIT).build().expect("a client");
+            let client = https::client().no_proxy().timeout(HONEST_LIMIT).build().expect("a client");
             let response = client.get(format!("http://{admin}/{path}")).send().await;
             assert_eq!(response.map(|response| response.status().as_u16()).ok(), Some(200), "{path}");
         }

@@ -20,9 +20,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("bus", &["model", "stage"]),
     ("store", &["model", "stage"]),
     ("runner", &["model", "stage", "wire", "bus"]),
-    ("outlet", &["model", "stage", "platforms", "wire", "bus", "store"]),
+    ("https", &[]),
+    ("outlet", &["model", "stage", "platforms", "wire", "bus", "store", "https"]),
     ("sandbox", &[]),
-    ("simulator", &[]),
+    ("simulator", &["https"]),
     ("testkit", EVERYTHING),
     ("ingest", ROOMS),
     ("normalize", ROOMS),
@@ -46,6 +47,7 @@ const RUNS_ALL: &[&str] = &[
     "bus",
     "store",
     "runner",
+    "https",
     "outlet",
     "sandbox",
     "simulator",
@@ -65,6 +67,7 @@ const EVERYTHING: &[&str] = &[
     "bus",
     "store",
     "runner",
+    "https",
     "outlet",
     "sandbox",
     "simulator",
@@ -86,6 +89,8 @@ const KEPT_IN: &[(&str, &str)] = &[
     ("prost", "wire"),
     ("prost-build", "wire"),
     ("protox", "wire"),
+    ("rustls", "https"),
+    ("webpki-roots", "https"),
 ];
 const SYSTEM_TESTS: [&str; 2] = ["system-tests", "torture"];
 const LINES_MAX: usize = 600;
@@ -179,6 +184,8 @@ fn an_import_against_the_direction_is_seen() {
         ("runner", "apply", true, true),
         ("ingest", "async-nats", false, false),
         ("apply", "sqlx", false, true),
+        ("propagate", "https", true, false),
+        ("outlet", "rustls", false, false),
         ("nobody", "model", true, false),
     ] {
         assert_eq!(wrong_imports(&package(name, import, ours, for_tests_only)).len(), 1, "{name} {import}");

@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: Trigger, output: Output) -> Result<(), Failed
     // The same for every repetition, as for a platform's retries.
     let delivery = format!("{:032x}", rand::random::<u128>());
     let headers = signed_headers(connection, &arguments.topic, &delivery, &body)?;
-    let client = reqwest::Client::builder()
+    let client = https::client()
         .timeout(RESPONSE_TIMEOUT)
         .no_proxy()
         .build()

@@ -103,7 +103,7 @@ impl Client {
         let public = builder().https_only(true).dns_resolver(Arc::new(PublicOnly(Arc::clone(&resolver))));
         Ok(Self {
             public: public.build().map_err(Failed::NoAnswer)?,
-            allowed: builder().dns_resolver2(resolver).build().map_err(Failed::NoAnswer)?,
+            allowed: builder().dns_resolver(resolver).build().map_err(Failed::NoAnswer)?,
             allow: config.allow.into(),
         })
     }
@@ -163,7 +163,7 @@ fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 fn builder() -> ClientBuilder {
-    reqwest::Client::builder()
+    https::client()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(CALL_TIMEOUT)
         .redirect(Policy::none())

@@ -179,7 +179,7 @@ impl Sender {
         let sending = platform.sending();
         let retries = retries.unwrap_or(Retries::times(sending.retries_max));
         // A redirect counts as a failure, and no proxy is needed between two processes of one machine.
-        let client = reqwest::Client::builder()
+        let client = https::client()
             .timeout(sending.timeout)
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())

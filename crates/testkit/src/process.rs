@@ -145,7 +145,7 @@ impl Process {
     /// Waits until it is ready.
     pub async fn ready(&mut self) {
         let name = self.program.name();
-        let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        let client = https::client().no_proxy().build().expect("an HTTP client");
         eventually(READY_LIMIT, &format!("{name} takes work"), async || {
             let ended = self.child.try_wait().expect("a child can be asked");
             assert!(ended.is_none(), "{name} ended at its start ({ended:?}):\n{}", self.log.tail());

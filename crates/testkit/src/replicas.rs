@@ -164,8 +164,7 @@ impl World {
     }
 
     async fn page(&self, replica: Replica) -> String {
-        let client =
-            reqwest::Client::builder().no_proxy().timeout(SCRAPE_LIMIT).build().expect("an HTTP client");
+        let client = https::client().no_proxy().timeout(SCRAPE_LIMIT).build().expect("an HTTP client");
         let admin = self.replica(replica).admin().expect("it takes work");
         let page = client.get(format!("http://{admin}/metrics")).send().await.expect("metrics are served");
         page.text().await.expect("metrics are text")

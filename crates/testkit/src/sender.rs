@@ -53,7 +53,7 @@ impl Default for Sender {
 impl Sender {
     /// Creates a sender with this response timeout.
     pub fn patient_for(limit: Duration) -> Self {
-        Self(reqwest::Client::builder().no_proxy().timeout(limit).build().expect("an HTTP client"))
+        Self(https::client().no_proxy().timeout(limit).build().expect("an HTTP client"))
     }
 
     /// Sends once; returns `None` if there was no response.

@@ -170,7 +170,7 @@ impl Fleet {
                 slots.push(Arc::new(slot));
             }
         }
-        let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        let client = https::client().no_proxy().build().expect("an HTTP client");
         let stopping = Arc::new(AtomicBool::new(false));
         let supervisor = tokio::spawn(supervise(
             slots.clone(),

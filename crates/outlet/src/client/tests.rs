@@ -8,6 +8,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
+    process::Command,
 };
 
 const LOOPBACK: &str = "127.0.0.1";
@@ -115,6 +116,15 @@ async fn an_address_as_the_host_is_refused_without_a_connection() {
 }
 
 #[tokio::test]
+async fn the_client_for_public_addresses_sends_nothing_in_the_clear() {
+    let (address, came) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()).await;
+    let client = Client::new(CallsConfig::default()).unwrap();
+    // Without the judgement of the URL, and without a name to resolve.
+    assert!(client.public.get(format!("http://{address}/")).send().await.is_err());
+    assert_eq!(*came.lock().unwrap(), 0);
+}
+
+#[tokio::test]
 async fn only_the_public_ones_of_a_names_addresses_are_connected_to() {
     let resolver = Scripted::new(&[&["10.0.0.1", "8.8.8.8", "::1", "2001:4860:4860::8888"], &["127.0.0.1"]]);
     let filtered = PublicOnly(resolver);
@@ -142,6 +152,22 @@ async fn an_excepted_origin_is_called_and_a_redirect_from_it_is_not_followed() {
         assert_eq!((reply.is_success(), *came.lock().unwrap()), (false, 1), "{status}");
     }
     assert_eq!(*came_inside.lock().unwrap(), 0);
+}
+
+/// Plays another test in a process whose environment names a proxy.
+#[tokio::test]
+async fn a_proxy_from_the_environment_is_not_used() {
+    let (proxy, came) = server(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n".to_vec()).await;
+    let calls = "client::tests::a_request_may_have_a_limit_of_its_own";
+    let mut playing = Command::new(std::env::current_exe().unwrap());
+    playing.args(["--exact", calls]).env_remove("NO_PROXY").env_remove("no_proxy");
+    for scheme in ["http", "https", "all"] {
+        playing.env(format!("{scheme}_proxy"), format!("http://{proxy}"));
+    }
+    let played = playing.output().await.unwrap();
+    let report = String::from_utf8_lossy(&played.stdout);
+    assert!(played.status.success() && report.contains("1 passed"), "{report}");
+    assert_eq!(*came.lock().unwrap(), 0);
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ pub(crate) async fn call(
     headers: &[(&str, &str)],
     body: impl Into<reqwest::Body>,
 ) -> (u16, Value) {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+    let client = https::client().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
     let mut request = client.request(method.parse().unwrap(), url).body(body);
     for (name, value) in headers {
         request = request.header(*name, *value);

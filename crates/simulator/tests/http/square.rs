@@ -202,7 +202,7 @@ async fn a_connection_that_is_closed_instead_of_an_answer_has_had_its_effect() {
     let chaos = Chaos { reset_after_success: 1.0, response_ms_max: 5, ..Chaos::default() };
     let simulator = open_with("square", SimulatorOptions { chaos, ..SimulatorOptions::default() }).await;
     let (ids, location) = stocked(&simulator, 10);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = https::client().no_proxy().build().unwrap();
     let mut request = client.post(format!("{}{CHANGES}", simulator.base_url()));
     for (name, value) in HEADERS {
         request = request.header(name, value);

@@ -224,6 +224,6 @@ async fn a_stopped_simulator_answers_no_more() {
     let simulator = open("square").await;
     let url = format!("{}/v2/customers", simulator.base_url());
     simulator.stop().await;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = https::client().no_proxy().build().unwrap();
     assert!(client.get(url).send().await.is_err());
 }
