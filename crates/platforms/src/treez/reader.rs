@@ -59,73 +59,65 @@ fn sold(body: &Value) -> Option<Sought> {
 }
 
 impl Reader for super::Treez {
+    /// The request of a fetch. The level is read with its product, whatever the location: the list filters by a location's
+    /// name, not by its id.
     fn request(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
-        request(wanted, context)
+        let path = match sought(wanted)? {
+            None => return Ok(None),
+            Some(Sought::Ticket(id)) => format!("ticket/{}", escaped(&id)),
+            // Without `active=ALL` a deactivated product is left out, and its level would never be read.
+            Some(Sought::Products(ids)) => {
+                let ids: Vec<String> = ids.iter().map(|id| escaped(id)).collect();
+                format!("product/product_list?id={}&active=ALL", ids.join(","))
+            }
+        };
+        let access = context.access;
+        let (client, _) = api::credentials(access)?;
+        let unissued = || Reject::new(RejectClass::Auth, "treez issued no access token");
+        let token = access.access_token.as_deref().ok_or_else(unissued)?;
+        let url = api::url(access, &path);
+        Ok(Some(
+            HttpRequest::new(Method::Get, url)
+                .with_header("authorization", token)
+                .with_header("client_id", client),
+        ))
     }
 
+    /// The objects in a reply, in the form of the webhooks that report them. A read-back of an object that isn't listed
+    /// gives an absent level or a deleted product with the current time.
     fn page(
         &self,
         wanted: &Fetch<'_>,
         context: &CallContext<'_>,
         reply: &HttpReply<'_>,
     ) -> Result<Page, CallError> {
-        page(wanted, context, reply)
-    }
-}
-
-/// The request of a fetch. The level is read with its product, whatever the location: the list filters by a location's
-/// name, not by its id.
-fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
-    let path = match sought(wanted)? {
-        None => return Ok(None),
-        Some(Sought::Ticket(id)) => format!("ticket/{}", escaped(&id)),
-        // Without `active=ALL` a deactivated product is left out, and its level would never be read.
-        Some(Sought::Products(ids)) => {
-            let ids: Vec<String> = ids.iter().map(|id| escaped(id)).collect();
-            format!("product/product_list?id={}&active=ALL", ids.join(","))
+        let Some(sought) = sought(wanted)? else { return Ok(Page::default()) };
+        if reply.status == 404 && matches!(sought, Sought::Ticket(_)) {
+            return Err(CallError::Gone);
         }
-    };
-    let access = context.access;
-    let (client, _) = api::credentials(access)?;
-    let unissued = || Reject::new(RejectClass::Auth, "treez issued no access token");
-    let token = access.access_token.as_deref().ok_or_else(unissued)?;
-    let url = api::url(access, &path);
-    Ok(Some(
-        HttpRequest::new(Method::Get, url)
-            .with_header("authorization", token)
-            .with_header("client_id", client),
-    ))
-}
-
-/// The objects in a reply, in the form of the webhooks that report them. A read-back of an object that isn't listed
-/// gives an absent level or a deleted product with the current time.
-fn page(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Result<Page, CallError> {
-    let Some(sought) = sought(wanted)? else { return Ok(Page::default()) };
-    if reply.status == 404 && matches!(sought, Sought::Ticket(_)) {
-        return Err(CallError::Gone);
+        check(reply)?;
+        let unread = |error| CallError::transient(format!("the reply is {error}"));
+        let reply = json::reply(reply.body).map_err(unread)?;
+        let (topic, list, key) = match sought {
+            Sought::Ticket(_) => ("TICKET", "/ticketList", "ticket_id"),
+            Sought::Products(_) => ("PRODUCT", "/data/product_list", "product_id"),
+        };
+        // The reply to an expired access token has status 200 and JSON without the list.
+        let Some(listed) = reply.pointer(list).and_then(Value::as_array) else {
+            let reason = "treez answered without a list, as it does to a token that ran out";
+            return Err(Reject::new(RejectClass::Auth, reason).into());
+        };
+        let is_sought = |object: &&Value| {
+            object.get(key).and_then(text).is_some_and(|id| match &sought {
+                Sought::Ticket(wanted) => *wanted == id,
+                Sought::Products(wanted) => wanted.contains(&id),
+            })
+        };
+        let found: Vec<&Value> = listed.iter().filter(is_sought).collect();
+        let missing = missing(wanted, context, &found);
+        let found = found.into_iter().map(|object| Object { topic, body: dressed(topic, object) });
+        Ok(Page { objects: found.chain(missing).collect(), next: None })
     }
-    check(reply)?;
-    let unread = |error| CallError::transient(format!("the reply is {error}"));
-    let reply = json::reply(reply.body).map_err(unread)?;
-    let (topic, list, key) = match sought {
-        Sought::Ticket(_) => ("TICKET", "/ticketList", "ticket_id"),
-        Sought::Products(_) => ("PRODUCT", "/data/product_list", "product_id"),
-    };
-    // The reply to an expired access token has status 200 and JSON without the list.
-    let Some(listed) = reply.pointer(list).and_then(Value::as_array) else {
-        let reason = "treez answered without a list, as it does to a token that ran out";
-        return Err(Reject::new(RejectClass::Auth, reason).into());
-    };
-    let is_sought = |object: &&Value| {
-        object.get(key).and_then(text).is_some_and(|id| match &sought {
-            Sought::Ticket(wanted) => *wanted == id,
-            Sought::Products(wanted) => wanted.contains(&id),
-        })
-    };
-    let found: Vec<&Value> = listed.iter().filter(is_sought).collect();
-    let missing = missing(wanted, context, &found);
-    let found = found.into_iter().map(|object| Object { topic, body: dressed(topic, object) });
-    Ok(Page { objects: found.chain(missing).collect(), next: None })
 }
 
 /// Returns the error that a reply states with its status; 429 isn't documented and is read as elsewhere. Lists name their
