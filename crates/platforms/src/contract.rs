@@ -1,6 +1,7 @@
 //! The contract that every platform implements: what it is, how its payloads are mapped, and what else it can do.
 
 mod call;
+mod exchange;
 mod http;
 mod reader;
 mod tokens;
@@ -8,6 +9,7 @@ mod webhooks;
 mod writer;
 
 pub use call::{Access, AccountRefusal, CallContext, CallError};
+pub use exchange::{Awaiting, Exchange, batch_key};
 pub use http::{HttpReply, HttpRequest, Method, REPLY_BYTES_DEFAULT};
 pub use reader::{Fetch, Object, Page, Reader};
 pub use tokens::{AccessToken, Tokens};

@@ -17,10 +17,10 @@ mod treez;
 mod verify;
 
 pub use contract::{
-    Access, AccessToken, AccountRefusal, BODY_BYTES_DEFAULT, CallContext, CallError, Envelope, Fetch,
-    HttpReply, HttpRequest, MapContext, Mapped, Method, Object, Page, Platform, REPLY_BYTES_DEFAULT, Rate,
-    Reader, Rows, Secrets, Signed, Spec, Step, Tokens, Topic, TopicKind, Unverified, Webhooks, Write,
-    WriteLimits, Writer, Written, check_account,
+    Access, AccessToken, AccountRefusal, Awaiting, BODY_BYTES_DEFAULT, CallContext, CallError, Envelope,
+    Exchange, Fetch, HttpReply, HttpRequest, MapContext, Mapped, Method, Object, Page, Platform,
+    REPLY_BYTES_DEFAULT, Rate, Reader, Rows, Secrets, Signed, Spec, Step, Tokens, Topic, TopicKind,
+    Unverified, Webhooks, Write, WriteLimits, Writer, Written, batch_key, check_account,
 };
 pub use json::{MAX_DEPTH, MEMORY_MAX};
 pub use schema::{InvalidSchema, Validator};
