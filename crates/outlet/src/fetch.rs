@@ -1,6 +1,6 @@
 //! Fetches the objects that a notification names, and hands them to the intake.
 
-use crate::{Accounts, Budgets, Client, Failed, NotAccepted, accept};
+use crate::{Accounts, Budgets, Client, Failed, NotAccepted, Refusable, accept};
 use bus::Bus;
 use model::{AskedBy, Delivery, DeliveryId, DeliveryKind, Origin, RawDigest, Source, Timestamp, TraceParent};
 use platforms::{Access, AccountRefusal, CallContext, CallError, Fetch, Object, Platform, Reader};
@@ -31,6 +31,12 @@ pub enum NotFetched {
     /// Never: the platform refuses this very object.
     #[error(transparent)]
     Refused(Reject),
+}
+
+impl Refusable for Result<usize, NotFetched> {
+    fn is_unauthorized(&self) -> bool {
+        matches!(self, Err(NotFetched::AccountRefused(AccountRefusal::Unauthorized, _)))
+    }
 }
 
 impl From<Reject> for NotFetched {
@@ -122,15 +128,8 @@ impl Fetcher {
             return Ok(0);
         }
         let reading = Reading { platform, reader, target, wanted, now };
-        let access = self.accounts.access(target.connection, platform, None, now).await?;
-        let read = self.pages(&reading, &access).await;
-        let (Err(NotFetched::AccountRefused(AccountRefusal::Unauthorized, _)), Some(refused)) =
-            (&read, access.access_token.as_deref())
-        else {
-            return read;
-        };
-        let access = self.accounts.access(target.connection, platform, Some(refused), now).await?;
-        self.pages(&reading, &access).await
+        let read = |access: Access| async move { self.pages(&reading, &access).await };
+        self.accounts.with_access(target.connection, platform, now, read).await?
     }
 
     async fn pages(&self, reading: &Reading<'_>, access: &Access) -> Result<usize, NotFetched> {

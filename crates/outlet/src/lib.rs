@@ -14,7 +14,7 @@ mod fetch;
 mod resolver;
 
 pub use accept::{NotAccepted, accept};
-pub use accounts::Accounts;
+pub use accounts::{Accounts, Refusable};
 pub use budget::Budgets;
 pub use client::{Client, Failed, OwnedReply};
 pub use destination::{AllowedOrigin, CallsConfig, Forbidden, NoOrigin};

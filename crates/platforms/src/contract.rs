@@ -1,6 +1,7 @@
 //! The contract that every platform implements: what it is, how its payloads are mapped, and what else it can do.
 
 mod call;
+mod exchange;
 mod handshake;
 mod http;
 mod public_keys;
@@ -10,6 +11,7 @@ mod webhooks;
 mod writer;
 
 pub use call::{Access, AccountRefusal, CallContext, CallError};
+pub use exchange::{Awaiting, Exchange, batch_key};
 pub use handshake::{Handshake, HandshakeMedia, HandshakeReply, Handshakes};
 pub use http::{HttpReply, HttpRequest, Method, REPLY_BYTES_DEFAULT};
 pub use public_keys::{KeyId, PublicKeys};

@@ -17,11 +17,11 @@ mod treez;
 mod verify;
 
 pub use contract::{
-    Access, AccessToken, AccountRefusal, BODY_BYTES_DEFAULT, CallContext, CallError, Envelope, Fetch,
-    Handshake, HandshakeMedia, HandshakeReply, Handshakes, HttpReply, HttpRequest, KeyId, MapContext, Mapped,
-    Method, Object, Page, Platform, PublicKeys, REPLY_BYTES_DEFAULT, Rate, Reader, Rows, Signed, Spec, Step,
-    Tokens, Topic, TopicKind, Unverified, VerifyContext, Webhooks, Write, WriteLimits, Writer, Written,
-    check_account,
+    Access, AccessToken, AccountRefusal, Awaiting, BODY_BYTES_DEFAULT, CallContext, CallError, Envelope,
+    Exchange, Fetch, Handshake, HandshakeMedia, HandshakeReply, Handshakes, HttpReply, HttpRequest, KeyId,
+    MapContext, Mapped, Method, Object, Page, Platform, PublicKeys, REPLY_BYTES_DEFAULT, Rate, Reader, Rows,
+    Signed, Spec, Step, Tokens, Topic, TopicKind, Unverified, VerifyContext, Webhooks, Write, WriteLimits,
+    Writer, Written, batch_key, check_account,
 };
 pub use json::{MAX_DEPTH, MEMORY_MAX};
 pub use schema::{InvalidSchema, Validator};

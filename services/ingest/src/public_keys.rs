@@ -6,7 +6,7 @@
 use crate::{Reply, unknown::UnknownLimit};
 use model::Timestamp;
 use outlet::{Accounts, Budgets, CallsConfig, Client, Failed};
-use platforms::{CallError, KeyId, Platform, PublicKeys};
+use platforms::{Access, CallError, KeyId, Platform, PublicKeys};
 use runner::Origin;
 use std::{sync::Arc, time::Duration};
 use store::{Connection, Store};
@@ -129,10 +129,12 @@ impl KeyCache {
             // Never closed.
             let _permit = self.fetches.acquire().await;
             let KeyRequest { platform, keys, connection, id } = wanted;
-            let access = self.accounts.access(connection, *platform, None, now).await?;
-            let request = keys.request(id, &access)?;
-            let reply = self.client.call(request, None).await.map_err(Failed::into_call_error)?;
-            keys.key(&reply.as_reply())
+            let call = async |access: Access| {
+                let request = keys.request(id, &access)?;
+                let reply = self.client.call(request, None).await.map_err(Failed::into_call_error)?;
+                keys.key(&reply.as_reply())
+            };
+            self.accounts.with_access(connection, *platform, now, call).await?
         };
         match tokio::time::timeout(FETCH_TIMEOUT, fetching).await {
             Ok(Ok(key)) => Ok(key.into()),

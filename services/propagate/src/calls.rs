@@ -1,14 +1,14 @@
 //! One connection's due writes: claim, call, settle.
 
+mod requests;
+
 use crate::{STAGE, limits::Limits, measure::Measure};
-use model::{CallResult, MirrorKey, MirrorKind, Partition, PartitionCount, RawDigest, Settled, Timestamp};
-use outlet::{Accounts, Budgets, Client, Failed, Fetcher, NotFetched, Target};
-use platforms::{
-    Access, AccountRefusal, CallContext, CallError, Fetch, Platform, Step, Write, Writer, Written,
-};
-use stage::{Reject, RejectClass};
+use model::{CallResult, MirrorKey, MirrorKind, Partition, PartitionCount, Settled, Timestamp};
+use outlet::{Accounts, Budgets, Client, Fetcher, NotFetched, Target};
+use platforms::{AccountRefusal, CallError, Fetch, Platform, Written};
+use stage::Reject;
 use std::time::{Duration, Instant};
-use store::{Claim, Connection, DueChange, DueRead, DueWrite, Health, Store, StoreError};
+use store::{Claim, Connection, DueRead, DueWrite, Health, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 /// Upper limit of writes claimed at once, unless a platform accepts more of them in one request.
@@ -36,14 +36,6 @@ pub(crate) struct Calls {
     pub(crate) accounts: Accounts,
     pub(crate) fetcher: Fetcher,
     pub(crate) measure: Measure,
-}
-
-/// The parties of a connection's writes.
-#[derive(Clone, Copy)]
-struct Call<'a> {
-    platform: &'a dyn Platform,
-    writer: &'a dyn Writer,
-    connection: &'a Connection,
 }
 
 impl Calls {
@@ -210,104 +202,6 @@ impl Calls {
         noted.map(drop)
     }
 
-    /// Makes the calls of writes of one kind; returns the result of each. A batch that can't be made as one is made write
-    /// by write.
-    async fn results(
-        &self,
-        platform: &dyn Platform,
-        connection: &Connection,
-        batch: &[DueWrite],
-    ) -> Vec<Result<Written, CallError>> {
-        let Some(writer) = platform.writer() else {
-            let refused = Reject::new(RejectClass::Platform, "the platform accepts no writes");
-            return vec![Err(CallError::Rejected(refused)); batch.len()];
-        };
-        let call = Call { platform, writer, connection };
-        let writes: Vec<Result<Write, Reject>> = batch.iter().map(write).collect();
-        if batch.len() > 1
-            && let Ok(writes) = writes.iter().cloned().collect::<Result<Vec<Write>, Reject>>()
-            && let Some(results) = self.call_batch(call, batch, &writes).await
-        {
-            return results;
-        }
-        let mut results = Vec::with_capacity(batch.len());
-        for (due, write) in batch.iter().zip(writes) {
-            results.push(match write {
-                Ok(write) => self.call(call, due, &write).await,
-                Err(reject) => Err(CallError::Rejected(reject)),
-            });
-        }
-        results
-    }
-
-    /// Makes several writes in one request; `None` if they can't be one. The key is the same for the same writes, so that
-    /// a repetition of the request after a lost reply counts once.
-    async fn call_batch(
-        &self,
-        call: Call<'_>,
-        batch: &[DueWrite],
-        writes: &[Write],
-    ) -> Option<Vec<Result<Written, CallError>>> {
-        let [first, ..] = batch else { return None };
-        let keys: Vec<&str> = batch.iter().map(|due| due.sent_key.as_str()).collect();
-        let key = RawDigest::of(keys.join(" ").as_bytes()).to_string();
-        let all = |error: CallError| vec![Err(error); writes.len()];
-        let access = match self.accounts.access(call.connection, call.platform, None, runner::now()).await {
-            Ok(access) => access,
-            Err(error) => return Some(all(error)),
-        };
-        let context = CallContext { access: &access, idempotency_key: &key, now: first.begun_at };
-        let request = call.writer.batch(writes, &context).ok()?;
-        self.budgets.wait(&call.connection.id, call.platform).await;
-        Some(match self.client.call(request, first.trace.as_ref()).await {
-            Ok(reply) => call.writer.outcomes(writes, &reply.as_reply()),
-            Err(error) => all(error.into_call_error()),
-        })
-    }
-
-    /// Makes the requests of a write: at most one read, then the write. A write whose access token is refused wasn't
-    /// made: it is repeated once with a new one.
-    async fn call(&self, call: Call<'_>, due: &DueWrite, write: &Write) -> Result<Written, CallError> {
-        let now = runner::now();
-        let access = self.accounts.access(call.connection, call.platform, None, now).await?;
-        let result = self.call_with(&access, call, due, write).await;
-        let (Err(CallError::AccountRefused(AccountRefusal::Unauthorized, _)), Some(refused)) =
-            (&result, access.access_token.as_deref())
-        else {
-            return result;
-        };
-        let access = self.accounts.access(call.connection, call.platform, Some(refused), now).await?;
-        self.call_with(&access, call, due, write).await
-    }
-
-    async fn call_with(
-        &self,
-        access: &Access,
-        call: Call<'_>,
-        due: &DueWrite,
-        write: &Write,
-    ) -> Result<Written, CallError> {
-        let Call { platform, writer, connection } = call;
-        let context = CallContext { access, idempotency_key: &due.sent_key, now: due.begun_at };
-        let mut step = writer.step(write, &context, None)?;
-        for _ in 0..2 {
-            let (request, is_write) = match step {
-                Step::Done(written) => return Ok(written),
-                Step::Read(request) => (request, false),
-                Step::Write(request) => (request, true),
-            };
-            self.budgets.wait(&connection.id, platform).await;
-            let called = self.client.call(request, due.trace.as_ref()).await;
-            let reply = called.map_err(Failed::into_call_error)?;
-            let written = writer.outcome(write, &reply.as_reply())?;
-            if is_write {
-                return Ok(written);
-            }
-            step = writer.step(write, &context, Some(&reply.as_reply()))?;
-        }
-        Err(CallError::Rejected(Reject::new(RejectClass::Bug, "the write wants to read twice")))
-    }
-
     /// Makes the due readings of the connection. Returns whether the platform refused the account.
     pub(crate) async fn read_due(
         &self,
@@ -419,24 +313,6 @@ fn batches(due: Vec<DueWrite>, batch_max: impl Fn(MirrorKind) -> usize) -> Vec<V
         }
     }
     batches
-}
-
-/// A due write as the platform's writer takes it.
-fn write(due: &DueWrite) -> Result<Write, Reject> {
-    match &due.change {
-        DueChange::Level { from, to } => Ok(Write::Level {
-            item: due.key.external().clone(),
-            location: due.location.clone(),
-            to: *to,
-            from: *from,
-        }),
-        DueChange::Price(to) => {
-            let unlinked = || Reject::new(RejectClass::Bug, "the variant's product isn't linked");
-            let product = due.product.clone().ok_or_else(unlinked)?;
-            Ok(Write::Price { product, variant: due.key.external().clone(), to: *to })
-        }
-        DueChange::Text(to) => Ok(Write::Text { product: due.key.external().clone(), to: to.clone() }),
-    }
 }
 
 /// Returns the metric label and the result for the mirror of an outcome. `jitter` is from 0.5 to 1.

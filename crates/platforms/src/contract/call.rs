@@ -80,6 +80,11 @@ impl CallError {
     pub fn transient(reason: impl Into<String>) -> Self {
         Self::Transient { reason: reason.into() }
     }
+
+    /// Returns true if the platform refused the credentials: the call wasn't made.
+    pub const fn is_unauthorized(&self) -> bool {
+        matches!(self, Self::AccountRefused(AccountRefusal::Unauthorized, _))
+    }
 }
 
 impl From<Reject> for CallError {

@@ -15,53 +15,45 @@ const TEXT_AND_PRICE: &str = "query($product: ID!, $variant: ID!) { \
     product(id: $product) { title descriptionHtml updatedAt } productVariant(id: $variant) { price } }";
 
 impl Reader for super::Shopify {
+    /// The request for a read-back. The only thin topic, `orders/edited`, needs no fetch: the edit changes the order, and
+    /// `orders/updated` carries all of it.
     fn request(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
-        request(wanted, context)
+        let (query, variables) = match *wanted {
+            Fetch::Notified { .. } => return Ok(None),
+            Fetch::Level { item, location } => {
+                let item = graphql::gid("InventoryItem", item)?;
+                let location = graphql::gid("Location", needed(location)?)?;
+                (LEVEL, json!({ "item": item, "location": location }))
+            }
+            Fetch::Product { product, variant: None } => {
+                (TEXT, json!({ "product": graphql::gid("Product", product)? }))
+            }
+            Fetch::Product { product, variant: Some(variant) } => {
+                let variant = graphql::gid("ProductVariant", variant)?;
+                (TEXT_AND_PRICE, json!({ "product": graphql::gid("Product", product)?, "variant": variant }))
+            }
+        };
+        Ok(Some(graphql::request(query, &variables, context)))
     }
 
+    /// The object in the reply, in the shape of the webhook `inventory_levels/update` or `products/update`. An item that
+    /// doesn't exist, isn't stocked at the location or isn't tracked has a level of null: unknown, not zero. A product that
+    /// doesn't exist becomes a `products/delete` with the current time.
     fn page(
         &self,
         wanted: &Fetch<'_>,
         context: &CallContext<'_>,
         reply: &HttpReply<'_>,
     ) -> Result<Page, CallError> {
-        page(wanted, context, reply)
-    }
-}
-
-/// The request for a read-back. The only thin topic, `orders/edited`, needs no fetch: the edit changes the order, and
-/// `orders/updated` carries all of it.
-fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
-    let (query, variables) = match *wanted {
-        Fetch::Notified { .. } => return Ok(None),
-        Fetch::Level { item, location } => {
-            let item = graphql::gid("InventoryItem", item)?;
-            let location = graphql::gid("Location", needed(location)?)?;
-            (LEVEL, json!({ "item": item, "location": location }))
-        }
-        Fetch::Product { product, variant: None } => {
-            (TEXT, json!({ "product": graphql::gid("Product", product)? }))
-        }
-        Fetch::Product { product, variant: Some(variant) } => {
-            let variant = graphql::gid("ProductVariant", variant)?;
-            (TEXT_AND_PRICE, json!({ "product": graphql::gid("Product", product)?, "variant": variant }))
-        }
-    };
-    Ok(Some(graphql::request(query, &variables, context)))
-}
-
-/// The object in the reply, in the shape of the webhook `inventory_levels/update` or `products/update`. An item that
-/// doesn't exist, isn't stocked at the location or isn't tracked has a level of null: unknown, not zero. A product that
-/// doesn't exist becomes a `products/delete` with the current time.
-fn page(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Result<Page, CallError> {
-    match *wanted {
-        Fetch::Notified { .. } => Ok(Page::default()),
-        Fetch::Level { item, location } => {
-            Ok(Page::of_one(LEVEL_READ, &level(item, location, &graphql::data(reply)?)?))
-        }
-        Fetch::Product { product: id, variant } => {
-            let (topic, body) = product(id, variant, &graphql::data(reply)?, context.now)?;
-            Ok(Page::of_one(topic, &body))
+        match *wanted {
+            Fetch::Notified { .. } => Ok(Page::default()),
+            Fetch::Level { item, location } => {
+                Ok(Page::of_one(LEVEL_READ, &level(item, location, &graphql::data(reply)?)?))
+            }
+            Fetch::Product { product: id, variant } => {
+                let (topic, body) = product(id, variant, &graphql::data(reply)?, context.now)?;
+                Ok(Page::of_one(topic, &body))
+            }
         }
     }
 }

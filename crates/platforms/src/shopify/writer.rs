@@ -58,72 +58,97 @@ impl Writer for super::Shopify {
         Some(WriteLimits { quantity_decimals: 0, repeatable_for, batch_max })
     }
 
+    /// Nothing has to be read first: the platform compares the level.
     fn step(
         &self,
         write: &Write,
         context: &CallContext<'_>,
         _read: Option<&HttpReply<'_>>,
     ) -> Result<Step, CallError> {
-        step(write, context)
+        match write {
+            Write::Level { .. } => Ok(Step::Write(self.batch(std::slice::from_ref(write), context)?)),
+            Write::Price { product, variant, to } => set_price(product, variant, *to, context),
+            Write::Text { product, to } => set_text(product, to, context),
+        }
     }
 
+    /// Classifies the reply by its status, then by the errors of GraphQL, then by those of the mutation. A reply that shows
+    /// none of the three is not accepted as success.
     fn outcome(&self, write: &Write, reply: &HttpReply<'_>) -> Result<Written, CallError> {
-        outcome(write, reply)
+        let field = match write {
+            Write::Level { .. } => LEVELS_FIELD,
+            Write::Price { .. } => "productVariantsBulkUpdate",
+            Write::Text { .. } => "productUpdate",
+        };
+        let data = graphql::data(reply)?;
+        let payload = data.get(field).unwrap_or(&Value::Null);
+        match payload.get("userErrors").and_then(Value::as_array) {
+            Some(errors) if errors.is_empty() => {
+                Ok(Written { version: version(payload), rendered: rendered(write, payload) })
+            }
+            Some(errors) => Err(refused(errors, payload)),
+            None => Err(CallError::transient(UNSAID)),
+        }
     }
 
+    /// The mutation that sets the levels of `writes`, all of them under one key.
     fn batch(&self, writes: &[Write], context: &CallContext<'_>) -> Result<HttpRequest, CallError> {
-        set_levels(writes, context).map_err(CallError::Rejected)
+        let quantities = writes.iter().map(quantity).collect::<Result<Vec<Value>, Reject>>();
+        let input = json!({
+            "name": "available",
+            "reason": "correction",
+            "referenceDocumentUri": format!("tillflow://{}", context.idempotency_key),
+            "quantities": quantities.map_err(CallError::Rejected)?,
+        });
+        let variables = json!({ "input": input, "key": context.idempotency_key });
+        Ok(graphql::request(SET_LEVEL, &variables, context))
     }
 
+    /// Shopify makes all of the levels or none: an error names its level by the index in the input, and concerns all
+    /// without one.
     fn outcomes(&self, writes: &[Write], reply: &HttpReply<'_>) -> Vec<Result<Written, CallError>> {
-        outcomes_of_levels(writes.len(), reply)
+        let data = match graphql::data(reply) {
+            Ok(data) => data,
+            Err(error) => return vec![Err(error); writes.len()],
+        };
+        let payload = data.get(LEVELS_FIELD).unwrap_or(&Value::Null);
+        let Some(errors) = payload.get("userErrors").and_then(Value::as_array) else {
+            return vec![Err(CallError::transient(UNSAID)); writes.len()];
+        };
+        (0..writes.len()).map(|index| outcome_of_level(index, errors, payload)).collect()
     }
 }
 
-/// The mutation that makes the change. Nothing has to be read first: the platform compares the level.
-fn step(write: &Write, context: &CallContext<'_>) -> Result<Step, CallError> {
-    let (query, variables) = match write {
-        Write::Level { .. } => {
-            let request = set_levels(std::slice::from_ref(write), context);
-            return request.map(Step::Write).map_err(CallError::Rejected);
-        }
-        Write::Price { product, variant, to } => {
-            let price = price(*to)?;
-            let variant = json!({ "id": graphql::gid("ProductVariant", variant)?, "price": price });
-            (SET_PRICE, json!({ "product": graphql::gid("Product", product)?, "variants": [variant] }))
-        }
-        Write::Text { product, to } => {
-            let mut input = Map::new();
-            if let Some(title) = &to.title {
-                if title.is_empty() {
-                    return Err(Reject::new(RejectClass::Data, "the platform takes no empty title").into());
-                }
-                input.insert("title".to_owned(), title.as_str().into());
-            }
-            if let Some(description) = &to.description {
-                input.insert("descriptionHtml".to_owned(), description.as_str().into());
-            }
-            if input.is_empty() {
-                return Ok(Step::Done(Written::default()));
-            }
-            input.insert("id".to_owned(), graphql::gid("Product", product)?.into());
-            (SET_TEXT, json!({ "product": input }))
-        }
-    };
-    Ok(Step::Write(graphql::request(query, &variables, context)))
+fn set_price(
+    product: &ExternalId,
+    variant: &ExternalId,
+    to: Money,
+    context: &CallContext<'_>,
+) -> Result<Step, CallError> {
+    if to.minor < 0 {
+        return Err(Reject::new(RejectClass::Data, "the platform takes no negative price").into());
+    }
+    let variant = json!({ "id": graphql::gid("ProductVariant", variant)?, "price": to.decimal() });
+    let variables = json!({ "product": graphql::gid("Product", product)?, "variants": [variant] });
+    Ok(Step::Write(graphql::request(SET_PRICE, &variables, context)))
 }
 
-/// The mutation that sets the levels of `writes`, all of them under one key.
-fn set_levels(writes: &[Write], context: &CallContext<'_>) -> Result<HttpRequest, Reject> {
-    let quantities: Vec<Value> = writes.iter().map(quantity).collect::<Result<_, _>>()?;
-    let input = json!({
-        "name": "available",
-        "reason": "correction",
-        "referenceDocumentUri": format!("tillflow://{}", context.idempotency_key),
-        "quantities": quantities,
-    });
-    let variables = json!({ "input": input, "key": context.idempotency_key });
-    Ok(graphql::request(SET_LEVEL, &variables, context))
+fn set_text(product: &ExternalId, to: &ProductText, context: &CallContext<'_>) -> Result<Step, CallError> {
+    let mut input = Map::new();
+    if let Some(title) = &to.title {
+        if title.is_empty() {
+            return Err(Reject::new(RejectClass::Data, "the platform takes no empty title").into());
+        }
+        input.insert("title".to_owned(), title.as_str().into());
+    }
+    if let Some(description) = &to.description {
+        input.insert("descriptionHtml".to_owned(), description.as_str().into());
+    }
+    if input.is_empty() {
+        return Ok(Step::Done(Written::default()));
+    }
+    input.insert("id".to_owned(), graphql::gid("Product", product)?.into());
+    Ok(Step::Write(graphql::request(SET_TEXT, &json!({ "product": input }), context)))
 }
 
 fn quantity(write: &Write) -> Result<Value, Reject> {
@@ -143,55 +168,17 @@ fn whole(quantity: Quantity) -> Result<i64, Reject> {
     count.ok_or_else(|| Reject::new(RejectClass::Data, "the platform counts whole pieces only"))
 }
 
-fn price(money: Money) -> Result<String, Reject> {
-    if money.minor < 0 {
-        return Err(Reject::new(RejectClass::Data, "the platform takes no negative price"));
+/// The result of one level of a batch whose reply has these errors.
+fn outcome_of_level(index: usize, errors: &[Value], payload: &Value) -> Result<Written, CallError> {
+    if errors.is_empty() {
+        return Ok(Written::default());
     }
-    Ok(money.decimal())
-}
-
-/// Classifies the reply by its status, then by the errors of GraphQL, then by those of the mutation. A reply that shows
-/// none of the three is not accepted as success.
-fn outcome(write: &Write, reply: &HttpReply<'_>) -> Result<Written, CallError> {
-    let field = match write {
-        Write::Level { .. } => LEVELS_FIELD,
-        Write::Price { .. } => "productVariantsBulkUpdate",
-        Write::Text { .. } => "productUpdate",
-    };
-    let data = graphql::data(reply)?;
-    let payload = data.get(field).unwrap_or(&Value::Null);
-    match payload.get("userErrors").and_then(Value::as_array) {
-        Some(errors) if errors.is_empty() => {
-            Ok(Written { version: version(payload), rendered: rendered(write, payload) })
-        }
-        Some(errors) => Err(refused(errors, payload)),
-        None => Err(CallError::transient(UNSAID)),
+    let concerns = |error: &&Value| level_index(error).is_none_or(|of| of == index);
+    let own: Vec<Value> = errors.iter().filter(concerns).cloned().collect();
+    if own.is_empty() {
+        return Err(CallError::transient("another level of the same request was refused"));
     }
-}
-
-/// The results of a batch of levels. Shopify makes all of them or none: an error names its level by the index in the
-/// input, and concerns all without one.
-fn outcomes_of_levels(count: usize, reply: &HttpReply<'_>) -> Vec<Result<Written, CallError>> {
-    let data = match graphql::data(reply) {
-        Ok(data) => data,
-        Err(error) => return vec![Err(error); count],
-    };
-    let payload = data.get(LEVELS_FIELD).unwrap_or(&Value::Null);
-    let Some(errors) = payload.get("userErrors").and_then(Value::as_array) else {
-        return vec![Err(CallError::transient(UNSAID)); count];
-    };
-    let of = |index: usize| {
-        if errors.is_empty() {
-            return Ok(Written::default());
-        }
-        let own: Vec<Value> =
-            errors.iter().filter(|error| level_index(error).is_none_or(|of| of == index)).cloned().collect();
-        if own.is_empty() {
-            return Err(CallError::transient("another level of the same request was refused"));
-        }
-        Err(refused(&own, payload))
-    };
-    (0..count).map(of).collect()
+    Err(refused(&own, payload))
 }
 
 /// The index of the level that an error names: its path is `input`, `quantities`, the index and a field.

@@ -12,49 +12,77 @@ const PAGE_OBJECTS: u32 = 100;
 const MICROS_PER_MILLISECOND: i64 = 1_000;
 
 impl Reader for super::Square {
+    /// The first request of a fetch.
     fn request(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
-        request(wanted, context)
+        let access = context.access;
+        match *wanted {
+            Fetch::Notified { topic: "catalog.version.updated", since, .. } => {
+                Ok(Some(search(access, since, None)))
+            }
+            Fetch::Notified { topic: "order.created" | "order.updated", body, .. } => {
+                let missing = || Reject::at(RejectClass::Schema, "/data/id", "no id of an order");
+                let id = body.pointer("/data/id").and_then(Value::as_str).filter(|id| !id.is_empty());
+                Ok(Some(http::get(access, &format!("/v2/orders/{}", http::segment(id.ok_or_else(missing)?)))))
+            }
+            Fetch::Notified { .. } => Ok(None),
+            Fetch::Product { product, .. } => Ok(Some(http::get(
+                access,
+                &format!("/v2/catalog/object/{}", http::segment(product.as_str())),
+            ))),
+            Fetch::Level { item, location } => {
+                let missing =
+                    || Reject::new(RejectClass::Config, "square counts at locations, and none is set");
+                let wanted = json!({
+                    "catalog_object_ids": [item.as_str()],
+                    "location_ids": [location.ok_or_else(missing)?.as_str()],
+                    "states": ["IN_STOCK"],
+                });
+                Ok(Some(http::post(access, "/v2/inventory/counts/batch-retrieve", &wanted)))
+            }
+        }
     }
 
+    /// The objects in a reply, as `map` expects them. A read-back of an object that doesn't exist gives an absent count or
+    /// a deleted item with the current time.
     fn page(
         &self,
         wanted: &Fetch<'_>,
         context: &CallContext<'_>,
         reply: &HttpReply<'_>,
     ) -> Result<Page, CallError> {
-        page(wanted, context, reply)
+        match (http::check(reply), wanted) {
+            (Ok(()), _) => {}
+            (Err(CallError::Gone), Fetch::Level { item, location }) => {
+                return Ok(absent(item, *location, context.now));
+            }
+            (Err(CallError::Gone), Fetch::Product { product, .. }) => {
+                return Ok(deleted(product, context.now));
+            }
+            (Err(error), _) => return Err(error),
+        }
+        let unread = |error| CallError::transient(format!("the reply is {error}"));
+        let body = json::reply(reply.body).map_err(unread)?;
+        match *wanted {
+            Fetch::Notified { topic: "catalog.version.updated", since, .. } => {
+                let cursor = body.get("cursor").and_then(Value::as_str).filter(|cursor| !cursor.is_empty());
+                let next = cursor.map(|cursor| search(context.access, since, Some(cursor)));
+                Ok(Page { objects: items(&body), next })
+            }
+            Fetch::Notified { .. } => only(&body, "order", "order.object"),
+            Fetch::Product { .. } => only(&body, "object", "catalog.object"),
+            Fetch::Level { item, location } => {
+                let mut counts = array(&body, "counts").peekable();
+                // Square lists no count of an item that was never counted at the location, or no longer is.
+                if counts.peek().is_none() {
+                    return Ok(absent(item, location, context.now));
+                }
+                Ok(objects(counts.map(|count| ("inventory.count", count))))
+            }
+        }
     }
 
     fn names_no_object(&self, topic: &str) -> bool {
         topic == "catalog.version.updated"
-    }
-}
-
-/// The first request of a fetch.
-fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
-    let access = context.access;
-    match *wanted {
-        Fetch::Notified { topic: "catalog.version.updated", since, .. } => {
-            Ok(Some(search(access, since, None)))
-        }
-        Fetch::Notified { topic: "order.created" | "order.updated", body, .. } => {
-            let missing = || Reject::at(RejectClass::Schema, "/data/id", "no id of an order");
-            let id = body.pointer("/data/id").and_then(Value::as_str).filter(|id| !id.is_empty());
-            Ok(Some(http::get(access, &format!("/v2/orders/{}", http::segment(id.ok_or_else(missing)?)))))
-        }
-        Fetch::Notified { .. } => Ok(None),
-        Fetch::Product { product, .. } => {
-            Ok(Some(http::get(access, &format!("/v2/catalog/object/{}", http::segment(product.as_str())))))
-        }
-        Fetch::Level { item, location } => {
-            let missing = || Reject::new(RejectClass::Config, "square counts at locations, and none is set");
-            let wanted = json!({
-                "catalog_object_ids": [item.as_str()],
-                "location_ids": [location.ok_or_else(missing)?.as_str()],
-                "states": ["IN_STOCK"],
-            });
-            Ok(Some(http::post(access, "/v2/inventory/counts/batch-retrieve", &wanted)))
-        }
     }
 }
 
@@ -75,38 +103,6 @@ fn search(access: &Access, since: Option<Timestamp>, cursor: Option<&str>) -> Ht
         body["cursor"] = Value::String(cursor.to_owned());
     }
     http::post(access, "/v2/catalog/search", &body)
-}
-
-/// The objects in a reply, as `map` expects them. A read-back of an object that doesn't exist gives an absent count or
-/// a deleted item with the current time.
-fn page(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Result<Page, CallError> {
-    match (http::check(reply), wanted) {
-        (Ok(()), _) => {}
-        (Err(CallError::Gone), Fetch::Level { item, location }) => {
-            return Ok(absent(item, *location, context.now));
-        }
-        (Err(CallError::Gone), Fetch::Product { product, .. }) => return Ok(deleted(product, context.now)),
-        (Err(error), _) => return Err(error),
-    }
-    let unread = |error| CallError::transient(format!("the reply is {error}"));
-    let body = json::reply(reply.body).map_err(unread)?;
-    match *wanted {
-        Fetch::Notified { topic: "catalog.version.updated", since, .. } => {
-            let cursor = body.get("cursor").and_then(Value::as_str).filter(|cursor| !cursor.is_empty());
-            let next = cursor.map(|cursor| search(context.access, since, Some(cursor)));
-            Ok(Page { objects: items(&body), next })
-        }
-        Fetch::Notified { .. } => only(&body, "order", "order.object"),
-        Fetch::Product { .. } => only(&body, "object", "catalog.object"),
-        Fetch::Level { item, location } => {
-            let mut counts = array(&body, "counts").peekable();
-            // Square lists no count of an item that was never counted at the location, or no longer is.
-            if counts.peek().is_none() {
-                return Ok(absent(item, location, context.now));
-            }
-            Ok(objects(counts.map(|count| ("inventory.count", count))))
-        }
-    }
 }
 
 /// The one object of a reply, which is required.

@@ -39,21 +39,29 @@ impl Writer for super::Square {
         context: &CallContext<'_>,
         read: Option<&HttpReply<'_>>,
     ) -> Result<Step, CallError> {
-        step(write, context, read)
-    }
-
-    fn outcome(&self, write: &Write, reply: &HttpReply<'_>) -> Result<Written, CallError> {
-        outcome(write, reply)
-    }
-}
-
-fn step(write: &Write, context: &CallContext<'_>, read: Option<&HttpReply<'_>>) -> Result<Step, CallError> {
-    match write {
-        Write::Level { item, location, to, from } => set_level(item, location.as_ref(), *to, *from, context),
-        Write::Price { variant, to, .. } => {
-            rewrite(write, variant, context, read, |object| set_price(object, *to))
+        match write {
+            Write::Level { item, location, to, from } => {
+                set_level(item, location.as_ref(), *to, *from, context)
+            }
+            Write::Price { variant, to, .. } => {
+                rewrite(write, variant, context, read, |object| set_price(object, *to))
+            }
+            Write::Text { product, to } => {
+                rewrite(write, product, context, read, |object| set_text(object, to))
+            }
         }
-        Write::Text { product, to } => rewrite(write, product, context, read, |object| set_text(object, to)),
+    }
+
+    /// Classifies the reply to a write, or to the read before it.
+    fn outcome(&self, write: &Write, reply: &HttpReply<'_>) -> Result<Written, CallError> {
+        http::check(reply)?;
+        let object = || json::reply(reply.body).ok()?.get_mut("catalog_object").map(Value::take);
+        Ok(match write {
+            Write::Level { .. } => Written::default(),
+            Write::Price { .. } | Write::Text { .. } => {
+                object().map(|object| shown(write, &object)).unwrap_or_default()
+            }
+        })
     }
 }
 
@@ -196,18 +204,6 @@ fn set_text(object: &mut Value, to: &ProductText) -> Result<bool, Reject> {
         }
     }
     Ok(changed)
-}
-
-/// Classifies the reply to a write, or to the read before it.
-fn outcome(write: &Write, reply: &HttpReply<'_>) -> Result<Written, CallError> {
-    http::check(reply)?;
-    let object = || json::reply(reply.body).ok()?.get_mut("catalog_object").map(Value::take);
-    Ok(match write {
-        Write::Level { .. } => Written::default(),
-        Write::Price { .. } | Write::Text { .. } => {
-            object().map(|object| shown(write, &object)).unwrap_or_default()
-        }
-    })
 }
 
 fn data<'a>(object: &'a mut Value, name: &str) -> Result<&'a mut serde_json::Map<String, Value>, Reject> {

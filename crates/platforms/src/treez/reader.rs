@@ -59,73 +59,65 @@ fn sold(body: &Value) -> Option<FetchTarget> {
 }
 
 impl Reader for super::Treez {
+    /// The request of a fetch. The level is read with its product, whatever the location: the list filters by a location's
+    /// name, not by its id.
     fn request(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
-        request(wanted, context)
+        let path = match fetch_target(wanted)? {
+            None => return Ok(None),
+            Some(FetchTarget::Ticket(id)) => format!("ticket/{}", escaped(&id)),
+            // Without `active=ALL` a deactivated product is left out, and its level would never be read.
+            Some(FetchTarget::Products(ids)) => {
+                let ids: Vec<String> = ids.iter().map(|id| escaped(id)).collect();
+                format!("product/product_list?id={}&active=ALL", ids.join(","))
+            }
+        };
+        let access = context.access;
+        let (client, _) = api::credentials(access)?;
+        let unissued = || Reject::new(RejectClass::Auth, "treez issued no access token");
+        let token = access.access_token.as_deref().ok_or_else(unissued)?;
+        let url = api::url(access, &path);
+        Ok(Some(
+            HttpRequest::new(Method::Get, url)
+                .with_header("authorization", token)
+                .with_header("client_id", client),
+        ))
     }
 
+    /// The objects in a reply, in the form of the webhooks that report them. A read-back of an object that isn't listed
+    /// gives an absent level or a deleted product with the current time.
     fn page(
         &self,
         wanted: &Fetch<'_>,
         context: &CallContext<'_>,
         reply: &HttpReply<'_>,
     ) -> Result<Page, CallError> {
-        page(wanted, context, reply)
-    }
-}
-
-/// The request of a fetch. The level is read with its product, whatever the location: the list filters by a location's
-/// name, not by its id.
-fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
-    let path = match fetch_target(wanted)? {
-        None => return Ok(None),
-        Some(FetchTarget::Ticket(id)) => format!("ticket/{}", escaped(&id)),
-        // Without `active=ALL` a deactivated product is left out, and its level would never be read.
-        Some(FetchTarget::Products(ids)) => {
-            let ids: Vec<String> = ids.iter().map(|id| escaped(id)).collect();
-            format!("product/product_list?id={}&active=ALL", ids.join(","))
+        let Some(target) = fetch_target(wanted)? else { return Ok(Page::default()) };
+        if reply.status == 404 && matches!(target, FetchTarget::Ticket(_)) {
+            return Err(CallError::Gone);
         }
-    };
-    let access = context.access;
-    let (client, _) = api::credentials(access)?;
-    let unissued = || Reject::new(RejectClass::Auth, "treez issued no access token");
-    let token = access.access_token.as_deref().ok_or_else(unissued)?;
-    let url = api::url(access, &path);
-    Ok(Some(
-        HttpRequest::new(Method::Get, url)
-            .with_header("authorization", token)
-            .with_header("client_id", client),
-    ))
-}
-
-/// The objects in a reply, in the form of the webhooks that report them. A read-back of an object that isn't listed
-/// gives an absent level or a deleted product with the current time.
-fn page(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Result<Page, CallError> {
-    let Some(target) = fetch_target(wanted)? else { return Ok(Page::default()) };
-    if reply.status == 404 && matches!(target, FetchTarget::Ticket(_)) {
-        return Err(CallError::Gone);
+        check(reply)?;
+        let unread = |error| CallError::transient(format!("the reply is {error}"));
+        let reply = json::reply(reply.body).map_err(unread)?;
+        let (topic, list, key) = match target {
+            FetchTarget::Ticket(_) => ("TICKET", "/ticketList", "ticket_id"),
+            FetchTarget::Products(_) => ("PRODUCT", "/data/product_list", "product_id"),
+        };
+        // The reply to an expired access token has status 200 and JSON without the list.
+        let Some(listed) = reply.pointer(list).and_then(Value::as_array) else {
+            let reason = "treez answered without a list, as it does to a token that ran out";
+            return Err(Reject::new(RejectClass::Auth, reason).into());
+        };
+        let is_target = |object: &&Value| {
+            object.get(key).and_then(text).is_some_and(|id| match &target {
+                FetchTarget::Ticket(wanted) => *wanted == id,
+                FetchTarget::Products(wanted) => wanted.contains(&id),
+            })
+        };
+        let found: Vec<&Value> = listed.iter().filter(is_target).collect();
+        let missing = missing(wanted, context, &found);
+        let found = found.into_iter().map(|object| Object { topic, body: as_webhook(topic, object) });
+        Ok(Page { objects: found.chain(missing).collect(), next: None })
     }
-    check(reply)?;
-    let unread = |error| CallError::transient(format!("the reply is {error}"));
-    let reply = json::reply(reply.body).map_err(unread)?;
-    let (topic, list, key) = match target {
-        FetchTarget::Ticket(_) => ("TICKET", "/ticketList", "ticket_id"),
-        FetchTarget::Products(_) => ("PRODUCT", "/data/product_list", "product_id"),
-    };
-    // The reply to an expired access token has status 200 and JSON without the list.
-    let Some(listed) = reply.pointer(list).and_then(Value::as_array) else {
-        let reason = "treez answered without a list, as it does to a token that ran out";
-        return Err(Reject::new(RejectClass::Auth, reason).into());
-    };
-    let is_target = |object: &&Value| {
-        object.get(key).and_then(text).is_some_and(|id| match &target {
-            FetchTarget::Ticket(wanted) => *wanted == id,
-            FetchTarget::Products(wanted) => wanted.contains(&id),
-        })
-    };
-    let found: Vec<&Value> = listed.iter().filter(is_target).collect();
-    let missing = missing(wanted, context, &found);
-    let found = found.into_iter().map(|object| Object { topic, body: as_webhook(topic, object) });
-    Ok(Page { objects: found.chain(missing).collect(), next: None })
 }
 
 /// Returns the error that a reply states with its status; 429 isn't documented and is read as elsewhere. Lists name their

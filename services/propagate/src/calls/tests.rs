@@ -1,5 +1,8 @@
-use super::*;
-use model::{ConnectionId, Currency, ExternalId, FieldKey, LevelKey, LocationId, MirrorKey, Money, Quantity};
+use super::{requests::write, *};
+use model::{ConnectionId, Currency, ExternalId, FieldKey, LevelKey, LocationId, Money, Quantity};
+use platforms::Write;
+use stage::RejectClass;
+use store::DueChange;
 
 fn due(attempt: u32) -> DueWrite {
     DueWrite {

@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::PLATFORM, *};
 use crate::{Access, Object};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn read(item: &str, location: Option<&str>) -> Result<Option<HttpRequest>, Rejec
     };
     let context = context(&access);
     let (item, location) = (id(item), location.map(id));
-    request(&Fetch::Level { item: &item, location: location.as_ref() }, &context)
+    PLATFORM.request(&Fetch::Level { item: &item, location: location.as_ref() }, &context)
 }
 
 fn found(body: &Value) -> Result<Page, CallError> {
@@ -24,7 +24,7 @@ fn found(body: &Value) -> Result<Page, CallError> {
     let body = body.to_string();
     let reply = HttpReply::new(200, body.as_bytes());
     let access = access();
-    page(&Fetch::Level { item: &item, location: Some(&location) }, &context(&access), &reply)
+    PLATFORM.page(&Fetch::Level { item: &item, location: Some(&location) }, &context(&access), &reply)
 }
 
 fn access() -> Access {
@@ -94,11 +94,11 @@ fn a_product_comes_back_in_the_shape_of_the_webhook_with_the_price_that_was_aske
     let (product, variant) = (id("788032119674292922"), id("642667041472713922"));
     let read = |variant, data: Value| {
         let wanted = Fetch::Product { product: &product, variant };
-        let request = request(&wanted, &context).unwrap().unwrap();
+        let request = PLATFORM.request(&wanted, &context).unwrap().unwrap();
         let asked: Value = serde_json::from_slice(&request.body).unwrap();
         let body = json!({ "data": data }).to_string();
         let reply = HttpReply::new(200, body.as_bytes());
-        (asked["variables"].clone(), page(&wanted, &context, &reply))
+        (asked["variables"].clone(), PLATFORM.page(&wanted, &context, &reply))
     };
     let body = |fetched| match fetched {
         Ok(Page { objects, next: None }) => {

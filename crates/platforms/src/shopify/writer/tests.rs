@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::PLATFORM, *};
 use crate::{Access, AccountRefusal, HttpRequest};
 use model::{Currency, Timestamp};
 
@@ -32,7 +32,8 @@ fn planned(wanted: &Write) -> Result<Step, CallError> {
         api_version: String::new(),
         account: String::new(),
     };
-    step(wanted, &CallContext { access: &access, idempotency_key: KEY, now: Timestamp::from_micros(0) })
+    let context = CallContext { access: &access, idempotency_key: KEY, now: Timestamp::from_micros(0) };
+    PLATFORM.step(wanted, &context, None)
 }
 
 fn written(wanted: &Write) -> (HttpRequest, Value) {
@@ -42,7 +43,7 @@ fn written(wanted: &Write) -> (HttpRequest, Value) {
 }
 
 fn said(wanted: &Write, body: &Value) -> Result<Written, CallError> {
-    outcome(wanted, &HttpReply::new(200, body.to_string().as_bytes()))
+    PLATFORM.outcome(wanted, &HttpReply::new(200, body.to_string().as_bytes()))
 }
 
 #[test]
@@ -81,7 +82,7 @@ fn what_shopify_can_not_hold_is_refused_here() {
     assert_eq!(class(&foreign), RejectClass::Data);
     let nowhere = Write::Level { item: id("11"), location: None, to, from };
     assert_eq!(class(&nowhere), RejectClass::Config, "a matter of this location, not of the account");
-    assert_eq!(super::super::PLATFORM.limits(MirrorKind::Inventory).unwrap().quantity_decimals, 0);
+    assert_eq!(PLATFORM.limits(MirrorKind::Inventory).unwrap().quantity_decimals, 0);
 }
 
 #[test]
@@ -279,7 +280,7 @@ fn a_product_or_variant_that_is_missing_is_gone() {
 
 #[test]
 fn a_status_distinguishes_the_account_from_the_value() {
-    let with = |status| outcome(&set_level("7", "9"), &HttpReply::new(status, b"{}"));
+    let with = |status| PLATFORM.outcome(&set_level("7", "9"), &HttpReply::new(status, b"{}"));
     for status in [401, 403] {
         let said = with(status);
         assert!(matches!(said, Err(CallError::AccountRefused(AccountRefusal::Unauthorized, _))), "{said:?}");
@@ -310,7 +311,7 @@ fn several_levels_are_set_in_one_request_under_one_key() {
     };
     let context = CallContext { access: &access, idempotency_key: KEY, now: Timestamp::from_micros(0) };
     let writes = [level_of("11"), level_of("12")];
-    let request = super::super::PLATFORM.batch(&writes, &context).unwrap();
+    let request = PLATFORM.batch(&writes, &context).unwrap();
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     let items: Vec<&Value> = body["variables"]["input"]["quantities"]
         .as_array()
@@ -321,7 +322,7 @@ fn several_levels_are_set_in_one_request_under_one_key() {
     assert_eq!(items, ["gid://shopify/InventoryItem/11", "gid://shopify/InventoryItem/12"]);
     assert_eq!(body["variables"]["key"], KEY);
     let mixed = [level_of("11"), set_price("1", "USD")];
-    assert!(matches!(super::super::PLATFORM.batch(&mixed, &context), Err(CallError::Rejected(_))));
+    assert!(matches!(PLATFORM.batch(&mixed, &context), Err(CallError::Rejected(_))));
 }
 
 #[test]
@@ -330,7 +331,7 @@ fn an_error_of_a_batch_is_that_of_the_level_that_it_names_or_else_of_all() {
     let results = |errors: Value| {
         let payload = json!({ "inventoryAdjustmentGroup": null, "userErrors": errors });
         let body = json!({ "data": { "inventorySetQuantities": payload } }).to_string();
-        super::super::PLATFORM.outcomes(&writes, &HttpReply::new(200, body.as_bytes()))
+        PLATFORM.outcomes(&writes, &HttpReply::new(200, body.as_bytes()))
     };
     assert_eq!(results(json!([])), [Ok(Written::default()), Ok(Written::default()), Ok(Written::default())]);
     let path = |index: &str| json!(["input", "quantities", index, "changeFromQuantity"]);
@@ -344,8 +345,8 @@ fn an_error_of_a_batch_is_that_of_the_level_that_it_names_or_else_of_all() {
     let unnamed =
         results(json!([{ "code": "IDEMPOTENCY_CONCURRENT_REQUEST", "field": null, "message": "" }]));
     assert!(unnamed.iter().all(|result| matches!(result, Err(CallError::Transient { .. }))), "{unnamed:?}");
-    let limited = super::super::PLATFORM.outcomes(&writes, &HttpReply::new(429, b""));
+    let limited = PLATFORM.outcomes(&writes, &HttpReply::new(429, b""));
     assert_eq!(limited, vec![Err(CallError::RateLimited { after: None }); 3]);
-    let unsaid = super::super::PLATFORM.outcomes(&writes, &HttpReply::new(200, b"{\"data\":{}}"));
+    let unsaid = PLATFORM.outcomes(&writes, &HttpReply::new(200, b"{\"data\":{}}"));
     assert!(unsaid.iter().all(|result| matches!(result, Err(CallError::Transient { .. }))), "{unsaid:?}");
 }

@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::PLATFORM, *};
 use crate::{Method, Platform as _, Validator};
 
 /// 2026-07-02T00:00:00.5Z
@@ -19,7 +19,7 @@ fn context(access: &Access) -> CallContext<'_> {
 }
 
 fn sent(wanted: &Fetch<'_>) -> (HttpRequest, Value) {
-    let request = request(wanted, &context(&access())).unwrap().unwrap();
+    let request = PLATFORM.request(wanted, &context(&access())).unwrap().unwrap();
     let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
     (request, body)
 }
@@ -27,7 +27,7 @@ fn sent(wanted: &Fetch<'_>) -> (HttpRequest, Value) {
 fn received(wanted: &Fetch<'_>, body: &Value) -> Result<Page, CallError> {
     let body = body.to_string();
     let reply = HttpReply::new(200, body.as_bytes());
-    page(wanted, &context(&access()), &reply)
+    PLATFORM.page(wanted, &context(&access()), &reply)
 }
 
 #[test]
@@ -91,17 +91,17 @@ fn a_level_read_back_is_the_sellable_count_at_one_location() {
         panic!("objects expected")
     };
     let Object { topic, body } = &objects[0];
-    assert!(Validator::of(&super::super::PLATFORM).unwrap().read(topic, body).is_ok());
-    assert!(super::super::PLATFORM.topic(topic).is_some());
+    assert!(Validator::of(&PLATFORM).unwrap().read(topic, body).is_ok());
+    assert!(PLATFORM.topic(topic).is_some());
 
     let nowhere = Fetch::Level { item: &item, location: None };
-    assert_eq!(request(&nowhere, &context(&access())).unwrap_err().class, RejectClass::Config);
+    assert_eq!(PLATFORM.request(&nowhere, &context(&access())).unwrap_err().class, RejectClass::Config);
 }
 
 fn replied(wanted: &Fetch<'_>, status: u16, body: &Value) -> (&'static str, Value) {
     let body = body.to_string();
     let reply = HttpReply::new(status, body.as_bytes());
-    let Ok(Page { objects, next: None }) = page(wanted, &context(&access()), &reply) else {
+    let Ok(Page { objects, next: None }) = PLATFORM.page(wanted, &context(&access()), &reply) else {
         panic!("{status} {body}: no objects")
     };
     let [Object { topic, body }] = objects.as_slice() else { panic!("{objects:?}") };
@@ -109,7 +109,7 @@ fn replied(wanted: &Fetch<'_>, status: u16, body: &Value) -> (&'static str, Valu
 }
 
 fn mapped(topic: &str, body: &Value) -> model::Payload {
-    let body = Validator::of(&super::super::PLATFORM).unwrap().read(topic, body.to_string().as_bytes());
+    let body = Validator::of(&PLATFORM).unwrap().read(topic, body.to_string().as_bytes());
     let context = crate::MapContext { currency: None };
     super::super::map::map(topic, &body.unwrap(), context).unwrap().remove(0).unwrap().payload
 }
@@ -137,7 +137,7 @@ fn an_item_that_is_not_there_ends_the_reading_as_a_deletion_of_this_moment() {
     assert_eq!((topic, body["version"].as_i64()), ("catalog.object", Some(NOW_MICROS / 1_000)));
     assert!(matches!(mapped(topic, &body), model::Payload::Deleted { external, .. } if external == product));
     let html = HttpReply::new(404, b"<html>");
-    let wrong_url = page(&wanted, &context(&access()), &html);
+    let wrong_url = PLATFORM.page(&wanted, &context(&access()), &html);
     assert!(matches!(wrong_url, Err(CallError::AccountRefused(..))), "{wrong_url:?}");
 }
 
@@ -157,14 +157,15 @@ fn a_product_read_back_is_the_whole_item() {
 #[test]
 fn what_names_no_object_fetches_nothing() {
     let wanted = Fetch::Notified { topic: "customer.updated", body: &Value::Null, since: None };
-    assert_eq!(request(&wanted, &context(&access())), Ok(None));
+    assert_eq!(PLATFORM.request(&wanted, &context(&access())), Ok(None));
 }
 
 #[test]
 fn an_outage_or_half_a_reply_is_tried_again() {
     let wanted = Fetch::Notified { topic: "catalog.version.updated", body: &Value::Null, since: None };
     let access = access();
-    let meaning = |status, body: &[u8]| page(&wanted, &context(&access), &HttpReply::new(status, body));
+    let meaning =
+        |status, body: &[u8]| PLATFORM.page(&wanted, &context(&access), &HttpReply::new(status, body));
     assert!(matches!(meaning(503, b""), Err(CallError::Transient { .. })));
     assert!(matches!(meaning(200, b"{\"objects\":["), Err(CallError::Transient { .. })));
     assert!(matches!(meaning(429, b""), Err(CallError::RateLimited { .. })));

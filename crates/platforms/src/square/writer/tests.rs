@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::PLATFORM, *};
 use crate::{Access, HttpRequest, Method};
 use model::{SourceVersion, Timestamp};
 
@@ -21,7 +21,7 @@ fn run(call: &Write, read: Option<&str>) -> Result<Step, CallError> {
     let now = Timestamp::parse("2025-01-02T03:04:05Z").unwrap();
     let context = CallContext { access: &access, idempotency_key: "write-1", now };
     let reply = read.map(|body| HttpReply::new(200, body.as_bytes()));
-    step(call, &context, reply.as_ref())
+    PLATFORM.step(call, &context, reply.as_ref())
 }
 
 fn written(call: &Write, read: Option<&str>) -> (HttpRequest, Value) {
@@ -76,7 +76,7 @@ fn what_square_cannot_count_is_refused_before_it_is_sent() {
         "a matter of this location, not of the account"
     );
     assert_eq!(rejected(&level("0.000001", "0"), None), RejectClass::Data);
-    assert_eq!(super::super::PLATFORM.limits(MirrorKind::Inventory).unwrap().quantity_decimals, 5);
+    assert_eq!(PLATFORM.limits(MirrorKind::Inventory).unwrap().quantity_decimals, 5);
 }
 
 #[test]
@@ -102,7 +102,9 @@ fn a_price_that_stands_there_already_is_not_written() {
 /// The reply in the specification of `UpsertCatalogObject` (`api.json` @5733f662), shortened to the relevant fields.
 #[test]
 fn a_write_says_which_version_and_value_it_made_as_the_report_of_it_will() {
-    let said = |call: &Write, body: &Value| outcome(call, &HttpReply::new(200, body.to_string().as_bytes()));
+    let said = |call: &Write, body: &Value| {
+        PLATFORM.outcome(call, &HttpReply::new(200, body.to_string().as_bytes()))
+    };
     let text = Write::Text { product: id("I"), to: ProductText::default() };
     let done =
         |version: i64, rendered| Ok(Written { version: Some(SourceVersion::exact(version)), rendered });

@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::PLATFORM, *};
 use crate::{Access, AccountRefusal, MapContext, Validator};
 use model::{Payload, Timestamp};
 
@@ -15,14 +15,14 @@ fn access(token: &str) -> Access {
 fn asked(token: &str, wanted: &Fetch<'_>) -> Result<Option<HttpRequest>, Reject> {
     let access = access(token);
     let context = CallContext { access: &access, idempotency_key: "key", now: Timestamp::from_micros(0) };
-    request(wanted, &context)
+    PLATFORM.request(wanted, &context)
 }
 
 fn received(wanted: &Fetch<'_>, status: u16, body: &[u8]) -> Result<Page, CallError> {
     let access = access("client:token");
     let now = Timestamp::parse("2026-07-02T00:00:00Z").unwrap();
     let context = CallContext { access: &access, idempotency_key: "key", now };
-    page(wanted, &context, &HttpReply::new(status, body))
+    PLATFORM.page(wanted, &context, &HttpReply::new(status, body))
 }
 
 fn objects(fetched: Result<Page, CallError>) -> Vec<(&'static str, Value)> {
@@ -109,7 +109,7 @@ fn a_level_that_is_not_listed_ends_the_reading_as_unknown_at_that_location() {
     ] {
         let reported = absent(location, &products);
         let [(topic, body)] = reported.as_slice() else { panic!("{products}: {reported:?}") };
-        let validator = Validator::of(&super::super::PLATFORM).unwrap();
+        let validator = Validator::of(&PLATFORM).unwrap();
         let body = validator.read(topic, body.to_string().as_bytes()).unwrap();
         let delivery = super::super::map::tests_delivery(topic, &body);
         let mapped = super::super::map::map(&delivery, &body, MapContext { currency: None }).unwrap();
@@ -128,9 +128,7 @@ fn a_product_that_is_not_listed_ends_the_reading_as_a_deletion() {
     let reported = objects(received(&wanted, 200, br#"{"data":{"product_list":[]}}"#));
     let [("PRODUCT", body)] = reported.as_slice() else { panic!("{reported:?}") };
     assert_eq!(body["data"]["product_status"], "DELETED");
-    assert!(
-        Validator::of(&super::super::PLATFORM).unwrap().read("PRODUCT", body.to_string().as_bytes()).is_ok()
-    );
+    assert!(Validator::of(&PLATFORM).unwrap().read("PRODUCT", body.to_string().as_bytes()).is_ok());
 }
 
 #[test]
