@@ -125,7 +125,7 @@ impl Metrics {
     }
 
     /// Counts `count` consumed inputs.
-    pub fn taken_up(&self, stage: &str, count: usize) {
+    pub fn consumed(&self, stage: &str, count: usize) {
         self.inputs.with_label_values(&[stage]).inc_by(count as u64);
     }
 

@@ -193,7 +193,7 @@ where
 
         Span::current().record("events", count).record("emitted", passed_on);
         let metrics = &self.shared.service.metrics;
-        metrics.taken_up(S::NAME, count);
+        metrics.consumed(S::NAME, count);
         decided.ended.iter().for_each(|(outcome, count)| metrics.ended(S::NAME, outcome, *count));
         metrics.passed_on(S::NAME, passed_on);
         metrics.batch(S::NAME, count, began.elapsed());

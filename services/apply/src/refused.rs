@@ -68,7 +68,7 @@ impl Worker {
             let text = format!("event {} at {}: {}", event.id, event.position, reject.reason);
             self.alerts.set_aside(batch.partition, &text);
         }
-        self.metrics.taken_up(STAGE, batch.content.events.len());
+        self.metrics.consumed(STAGE, batch.content.events.len());
         self.metrics.ended(STAGE, Outcome::Dead.as_str(), batch.content.events.len());
         self.write_log_behind(batch, cursor).await
     }

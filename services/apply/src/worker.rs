@@ -203,7 +203,7 @@ impl Worker {
     }
 
     fn count(&self, consumed: usize, folded: &Folded) {
-        self.metrics.taken_up(STAGE, consumed);
+        self.metrics.consumed(STAGE, consumed);
         let duplicates =
             folded.changes.dropped_inputs.iter().filter(|dropped_input| dropped_input.stage == STAGE).count();
         self.metrics.ended(STAGE, Outcome::Duplicate.as_str(), duplicates);

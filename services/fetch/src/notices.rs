@@ -67,7 +67,7 @@ impl Notices {
             }
             let last = together.last().copied().unwrap_or_default();
             let Ok(outcome) = self.keep_trying(last, latest).await else { return };
-            self.shared.service.metrics.taken_up(STAGE, together.len());
+            self.shared.service.metrics.consumed(STAGE, together.len());
             self.shared.service.metrics.ended(STAGE, outcome, together.len());
             for position in together {
                 if self.done.send(position).await.is_err() {

@@ -14,7 +14,7 @@ pub(crate) struct Input<'a> {
 impl<'a> Input<'a> {
     /// Counts an input as consumed.
     pub(crate) fn consumed(metrics: &'a Metrics) -> Self {
-        metrics.taken_up(STAGE, 1);
+        metrics.consumed(STAGE, 1);
         // The outcome unless there is a reply: a request is dropped when its sender disconnects.
         Self { metrics, outcome: "abandoned" }
     }

@@ -20,13 +20,13 @@ const _: () = assert!(
 );
 
 /// Usage of the fullest feed from which the intake is slowed down.
-const BRAKE_FROM: f64 = 0.8;
+const BACKPRESSURE_FROM: f64 = 0.8;
 /// Delay of each batch when a feed is all but full.
-const BRAKE_LONGEST: Duration = Duration::from_secs(1);
+const BACKPRESSURE_DELAY_MAX: Duration = Duration::from_secs(1);
 /// Interval at which the usage of the feeds is read.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const USAGE_READ_EVERY: Duration = Duration::from_secs(1);
 /// Number of those intervals between two reports of the holders of most of their share of RAW.
-const LOOKS_PER_REPORT: u32 = 5;
+const READS_PER_REPORT: u32 = 5;
 /// Kind of the alert that reports them.
 const RAW_SHARE: &str = "raw_share";
 /// Flush interval: minimum time between two appends, whichever partitions they are of. Under load each batch then takes
@@ -35,7 +35,7 @@ const RAW_SHARE: &str = "raw_share";
 const FLUSH_INTERVAL: Duration = Duration::from_millis(16);
 /// Number of waiting deliveries, of all partitions, from which none of them waits for the flush interval: that many
 /// senders that continue only after a response aren't delayed by it.
-const ENOUGH: usize = 32;
+const FLUSH_AT_DELIVERIES: usize = 32;
 /// Upper limit of deliveries that wait for their partition; beyond it the sender is asked to retry.
 const WAITING_MAX: usize = 2048;
 const STAGE: &str = "ingest";
@@ -73,9 +73,9 @@ impl RawWriter {
     pub(crate) fn new(service: &Service, quotas: &Arc<Quotas>, alerts: Alerts) -> Self {
         let Service { bus, replica, metrics, .. } = service;
         let partitions = bus.partitions();
-        let (brake, slowed) = watch::channel(Duration::ZERO);
-        let interval = Arc::new(FlushInterval::new(FLUSH_INTERVAL, ENOUGH));
-        tokio::spawn(look_at_feeds(bus.clone(), brake, Arc::clone(quotas), alerts));
+        let (backpressure, delay) = watch::channel(Duration::ZERO);
+        let interval = Arc::new(FlushInterval::new(FLUSH_INTERVAL, FLUSH_AT_DELIVERIES));
+        tokio::spawn(watch_usage(bus.clone(), backpressure, Arc::clone(quotas), alerts));
         let queue = |partition| {
             let (sender, waiting) = mpsc::channel(WAITING_MAX);
             let writer = Writer {
@@ -84,7 +84,7 @@ impl RawWriter {
                 batch_prefix: format!("{replica}-{partition}"),
                 metrics: metrics.clone(),
                 quotas: Arc::clone(quotas),
-                slowed: slowed.clone(),
+                delay: delay.clone(),
                 interval: Arc::clone(&interval),
             };
             tokio::spawn(writer.run(waiting));
@@ -115,9 +115,9 @@ impl RawWriter {
 /// Slows the intake down in proportion to the usage of the fullest feed beyond 80 %; a full feed refuses by itself. A
 /// broker that doesn't respond slows nothing down: appends fail then. Also reports the holders of most of their share
 /// of RAW.
-async fn look_at_feeds(bus: Bus, brake: watch::Sender<Duration>, quotas: Arc<Quotas>, alerts: Alerts) {
-    for look in 0_u32.. {
-        if brake.is_closed() {
+async fn watch_usage(bus: Bus, backpressure: watch::Sender<Duration>, quotas: Arc<Quotas>, alerts: Alerts) {
+    for read in 0_u32.. {
+        if backpressure.is_closed() {
             return;
         }
         let mut fullest = 0.0_f64;
@@ -128,18 +128,18 @@ async fn look_at_feeds(bus: Bus, brake: watch::Sender<Duration>, quotas: Arc<Quo
         for feed in [Feed::Normalized, Feed::Unique, Feed::Enriched] {
             fullest = fullest.max(bus.usage(feed).await.unwrap_or(0.0));
         }
-        brake.send_replace(brake_delay(fullest));
-        if look % LOOKS_PER_REPORT == 0 {
+        backpressure.send_replace(backpressure_delay(fullest));
+        if read % READS_PER_REPORT == 0 {
             alerts.holds(None, RAW_SHARE, quotas.reported(runner::now()).as_deref());
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(USAGE_READ_EVERY).await;
     }
 }
 
 /// Delay of each batch at that usage of the fullest feed.
-fn brake_delay(fullest: f64) -> Duration {
-    let beyond = (fullest - BRAKE_FROM).max(0.0) / (1.0 - BRAKE_FROM);
-    BRAKE_LONGEST.mul_f64(beyond.min(1.0))
+fn backpressure_delay(fullest: f64) -> Duration {
+    let beyond = (fullest - BACKPRESSURE_FROM).max(0.0) / (1.0 - BACKPRESSURE_FROM);
+    BACKPRESSURE_DELAY_MAX.mul_f64(beyond.min(1.0))
 }
 
 struct Writer {
@@ -148,7 +148,7 @@ struct Writer {
     batch_prefix: String,
     metrics: Metrics,
     quotas: Arc<Quotas>,
-    slowed: watch::Receiver<Duration>,
+    delay: watch::Receiver<Duration>,
     interval: Arc<FlushInterval>,
 }
 
@@ -169,7 +169,7 @@ impl Writer {
             (batch, left_over) = gather(first, &mut waiting);
             self.interval.taken(batch.len());
             batch_number += 1;
-            let delay = *self.slowed.borrow();
+            let delay = *self.delay.borrow();
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
@@ -226,9 +226,9 @@ mod tests {
 
     #[test]
     fn the_intake_slows_down_only_as_a_feed_fills_and_never_beyond_a_second() {
-        assert_eq!([0.0, 0.5, BRAKE_FROM].map(brake_delay), [Duration::ZERO; 3]);
-        let half = brake_delay(0.9);
+        assert_eq!([0.0, 0.5, BACKPRESSURE_FROM].map(backpressure_delay), [Duration::ZERO; 3]);
+        let half = backpressure_delay(0.9);
         assert!(half > Duration::from_millis(490) && half < Duration::from_millis(510), "{half:?}");
-        assert_eq!([1.0, 1.5].map(brake_delay), [BRAKE_LONGEST; 2]);
+        assert_eq!([1.0, 1.5].map(backpressure_delay), [BACKPRESSURE_DELAY_MAX; 2]);
     }
 }

@@ -139,7 +139,7 @@ impl PartitionWorker<'_> {
         shared.desired.set(changes, step).await?;
         runner::kill_point(STAGE, "desired");
         let count = usize::try_from(number - self.cursor.number).unwrap_or(0);
-        shared.service.metrics.taken_up(STAGE, count);
+        shared.service.metrics.consumed(STAGE, count);
         shared.service.metrics.ended(STAGE, "emitted", count);
         self.cursor = step.to();
         Ok(due)
