@@ -132,7 +132,7 @@ async fn a_publish_is_answered_at_an_inbox_alone_and_kept_whatever_reply_subject
     .await;
     let log = world.process(Program::Ingest).log();
     assert_eq!(
-        log.matches("not answered: the reply subject is no inbox").count(),
+        log.matches("no reply: the reply subject is no inbox").count(),
         1,
         "once a minute:\n{log}"
     );
