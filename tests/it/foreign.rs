@@ -131,11 +131,7 @@ async fn a_publish_is_answered_at_an_inbox_alone_and_kept_whatever_reply_subject
     })
     .await;
     let log = world.process(Program::Ingest).log();
-    assert_eq!(
-        log.matches("no reply: the reply subject is no inbox").count(),
-        1,
-        "once a minute:\n{log}"
-    );
+    assert_eq!(log.matches("no reply: the reply subject is no inbox").count(), 1, "once a minute:\n{log}");
     let foreign = world.bus.foreign_records().await.expect("the broker answers");
     assert!(foreign.is_empty(), "nothing of it came into a stream: {foreign:?}");
     goes_on(&mut world, &shops).await;

@@ -229,6 +229,15 @@ impl Mirror {
         }
     }
 
+    /// Notes that the write under way, if there is one, is made in one request with others.
+    pub const fn joins_batch(&mut self) {
+        match self {
+            Self::Level(_, mirror) => mirror.phase.joins_batch(),
+            Self::Price(_, mirror) => mirror.phase.joins_batch(),
+            Self::Text(_, mirror) => mirror.phase.joins_batch(),
+        }
+    }
+
     /// Makes a refused value due at once, after a change of its connection. Returns true if there is one.
     pub fn rearm(&mut self, now: Timestamp) -> bool {
         let is_refused = self.is_refused();

@@ -28,6 +28,7 @@ use tokio::{
 
 const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 const HOUR: Duration = Duration::from_hours(1);
+const WRITTEN: Result<Written, CallError> = Ok(Written { version: None, rendered: None });
 
 /// A platform that issues access tokens: the body of the reply is the token.
 struct Issuing;
@@ -98,7 +99,7 @@ impl Shop {
         let options = PostgresOptions::throwaway(scratch.path().join("postgres"));
         let postgres = Postgres::start(options).await.unwrap();
         let vault = Vault::from_keys([("k1".to_owned(), [1; 32])].into(), "k1").unwrap();
-        let store = Store::connect(&StoreConfig::new(&postgres.url()), vault).await.unwrap();
+        let store = Store::connect(&StoreConfig::new(postgres.url()), vault).await.unwrap();
         store.migrate().await.unwrap();
         let (base_url, issued) = issuer().await;
         let connection = Connection { base_url, ..connection() };
@@ -171,19 +172,15 @@ fn unauthorized() -> Result<Written, CallError> {
     Err(CallError::AccountRefused(AccountRefusal::Unauthorized, reject))
 }
 
-fn written() -> Result<Written, CallError> {
-    Ok(Written::default())
-}
-
 #[tokio::test]
 async fn calls_whose_token_is_refused_are_made_once_more_with_another() {
     let shop = Shop::open().await;
-    let (single, tokens) = shop.calls(|attempt| if attempt == 1 { unauthorized() } else { written() }).await;
-    assert_eq!((single, tokens), (written(), vec!["token-1".to_owned(), "token-2".to_owned()]));
+    let (single, tokens) = shop.calls(|attempt| if attempt == 1 { unauthorized() } else { WRITTEN }).await;
+    assert_eq!((single, tokens), (WRITTEN, vec!["token-1".to_owned(), "token-2".to_owned()]));
 
-    let all = |attempt| vec![if attempt == 1 { unauthorized() } else { written() }; 2];
+    let all = |attempt| vec![if attempt == 1 { unauthorized() } else { WRITTEN }; 2];
     let (batch, tokens) = shop.calls(all).await;
-    assert_eq!((batch, tokens), (vec![written(); 2], vec!["token-2".to_owned(), "token-3".to_owned()]));
+    assert_eq!((batch, tokens), (vec![WRITTEN; 2], vec!["token-2".to_owned(), "token-3".to_owned()]));
 
     let (batch, tokens) = shop.calls(|_| vec![unauthorized(); 2]).await;
     assert_eq!((batch, tokens.len()), (vec![unauthorized(); 2], 2), "no third time");
@@ -192,8 +189,8 @@ async fn calls_whose_token_is_refused_are_made_once_more_with_another() {
 #[tokio::test]
 async fn calls_are_made_once_if_not_all_were_refused_or_no_other_token_can_be_had() {
     let shop = Shop::open().await;
-    let (batch, tokens) = shop.calls(|_| vec![unauthorized(), written()]).await;
-    assert_eq!((batch, tokens.len()), (vec![unauthorized(), written()], 1), "one of two was made");
+    let (batch, tokens) = shop.calls(|_| vec![unauthorized(), WRITTEN]).await;
+    assert_eq!((batch, tokens.len()), (vec![unauthorized(), WRITTEN], 1), "one of two was made");
     let (none, tokens) = shop.calls(|_| Vec::<Result<Written, CallError>>::new()).await;
     assert_eq!((none.len(), tokens.len()), (0, 1), "there was no call");
     assert_eq!(shop.issued(), 1);
@@ -251,7 +248,7 @@ async fn a_token_that_another_replica_stored_before_the_reservation_is_used() {
         }
         commands.write_all(b"COMMIT;\n").await.unwrap();
     };
-    let ((_, tokens), ()) = tokio::join!(shop.calls(|_| written()), commits);
+    let ((_, tokens), ()) = tokio::join!(shop.calls(|_| WRITTEN), commits);
     assert_eq!((tokens, shop.issued()), (vec!["of-another".to_owned()], 0));
     assert!(shop.store.begin_token_refresh(&shop.connection, HOUR, NOW).await.unwrap(), "it is free again");
 }
@@ -261,6 +258,6 @@ async fn who_waits_for_a_token_asks_for_one_when_the_reservation_of_another_ends
     let shop = Shop::open().await;
     let lease = Duration::from_millis(500);
     assert!(shop.store.begin_token_refresh(&shop.connection, lease, NOW).await.unwrap());
-    let (_, tokens) = shop.calls(|_| written()).await;
+    let (_, tokens) = shop.calls(|_| WRITTEN).await;
     assert_eq!(tokens, ["token-1"]);
 }

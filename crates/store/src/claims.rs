@@ -80,6 +80,8 @@ pub struct Claim<'a> {
     pub decimals: u32,
     /// Time after its first attempt in which a write of a kind may be repeated; a kind without an entry has no limit.
     pub repeatable_for: &'a BTreeMap<MirrorKind, Duration>,
+    /// The kinds of which several writes are made in one request.
+    pub batched: &'a BTreeSet<MirrorKind>,
     /// Time for which nobody else makes the same call.
     pub lease: Duration,
     /// Upper limit of claimed writes.
@@ -141,9 +143,13 @@ impl Store {
             let locked = targets::load(&mut transaction, claim.connection, locked).await?;
             let (mut changed, mut noted, mut due, mut ended) =
                 (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            let together = together(&locked, claim.batched);
             for Locked { mut mirror, target } in locked {
                 let before = mirror.clone();
                 let (write, is_logged) = begin(&mut mirror, target, claim, now);
+                if together.contains(&mirror.key().kind()) {
+                    mirror.joins_batch();
+                }
                 due.extend(write);
                 ended.extend(conflicts::ended_about(&store, &before, &mirror));
                 if is_logged {
@@ -164,6 +170,12 @@ impl Store {
         within(self.limit, transaction.commit()).await?;
         Ok(due)
     }
+}
+
+/// The kinds of which several writes begin together and are made in one request.
+fn together(locked: &[Locked], batched: &BTreeSet<MirrorKind>) -> BTreeSet<MirrorKind> {
+    let count = |kind| locked.iter().filter(|locked| locked.mirror.key().kind() == kind).count();
+    batched.iter().copied().filter(|kind| count(*kind) > 1).collect()
 }
 
 /// Sets the mirror to the store's present value and begins the due write. The flag is true if an event could

@@ -3,7 +3,7 @@
 mod requests;
 
 use crate::{STAGE, limits::Limits, measure::Measure};
-use model::{CallResult, MirrorKey, MirrorKind, Partition, PartitionCount, Settled, Timestamp};
+use model::{CallResult, MirrorKey, MirrorKind, MirrorValue, Partition, PartitionCount, Settled, Timestamp};
 use outlet::{Accounts, Budgets, Client, Fetcher, NotFetched, Target};
 use platforms::{AccountRefusal, CallError, Fetch, Platform, Written};
 use stage::Reject;
@@ -60,6 +60,7 @@ impl Calls {
                 kinds: &limits.kinds,
                 decimals: limits.decimals,
                 repeatable_for: &limits.repeatable_for,
+                batched: &limits.batched(),
                 lease: LEASE,
                 limit: at_once,
             };
@@ -115,9 +116,13 @@ impl Calls {
         let results = self.results(platform, connection, batch).await;
         runner::kill_point(STAGE, "called");
         let (mut refusal, mut to_read) = (false, false);
+        // One for all, so that they are due again together.
+        let (ended, jitter) = (runner::now(), rand::random_range(0.5..1.0));
         for (due, outcome) in batch.iter().zip(results) {
             refusal |= self.note_account(connection, &outcome).await?;
-            let settled = self.settle(platform, connection, due, outcome, began).await?;
+            let (label, result) = result(due, outcome, ended, jitter);
+            self.measure.called(platform.name(), due.key.kind().as_str(), label, began.elapsed());
+            let settled = self.settle(platform, connection, due, label, result).await?;
             to_read |= settled == Settled::NeedsReading;
         }
         if to_read && !refusal {
@@ -126,17 +131,15 @@ impl Calls {
         Ok(refusal)
     }
 
-    /// Settles a write; logs and counts its result.
+    /// Settles a write, and logs its result under `label`.
     async fn settle(
         &self,
         platform: &dyn Platform,
         connection: &Connection,
         due: &DueWrite,
-        outcome: Result<Written, CallError>,
-        began: Instant,
+        label: &'static str,
+        result: CallResult<MirrorValue>,
     ) -> Result<Settled, StoreError> {
-        let (label, result) = result(due, outcome, runner::now(), rand::random_range(0.5..1.0));
-        self.measure.called(platform.name(), due.key.kind().as_str(), label, began.elapsed());
         let of = self.partitions.of(&connection.store);
         let settled = self
             .store
@@ -299,18 +302,22 @@ fn wanted(due: &DueRead) -> Option<Fetch<'_>> {
     }
 }
 
-/// Groups writes by kind, up to the limit of each kind, in the order of the first of each group.
+/// Groups writes of one kind that began together, up to the limit of the kind, in the order of the first of each group. A
+/// group whose reply was lost comes again as it was, if all of it is claimed again.
 fn batches(due: Vec<DueWrite>, batch_max: impl Fn(MirrorKind) -> usize) -> Vec<Vec<DueWrite>> {
     let mut batches: Vec<Vec<DueWrite>> = Vec::new();
     for write in due {
-        let kind = write.key.kind();
-        let has_room = |batch: &&mut Vec<DueWrite>| {
-            batch.len() < batch_max(kind) && batch.first().is_some_and(|first| first.key.kind() == kind)
-        };
+        let (kind, begun_at) = (write.key.kind(), write.begun_at);
+        let is_alike = |first: &DueWrite| first.key.kind() == kind && first.begun_at == begun_at;
+        let has_room =
+            |batch: &&mut Vec<DueWrite>| batch.len() < batch_max(kind) && batch.first().is_some_and(is_alike);
         match batches.iter_mut().find(has_room) {
             Some(batch) => batch.push(write),
             None => batches.push(vec![write]),
         }
+    }
+    for batch in &mut batches {
+        batch.sort_by(|one, other| one.sent_key.cmp(&other.sent_key));
     }
     batches
 }
@@ -321,7 +328,7 @@ fn result(
     outcome: Result<Written, CallError>,
     now: Timestamp,
     jitter: f64,
-) -> (&'static str, CallResult<model::MirrorValue>) {
+) -> (&'static str, CallResult<MirrorValue>) {
     let doubled = RETRY_FIRST.saturating_mul(1 << due.attempt.saturating_sub(1).min(16));
     let pause = doubled.min(RETRY_LONGEST).mul_f64(jitter);
     let error = match outcome {

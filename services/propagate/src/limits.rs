@@ -26,6 +26,11 @@ impl Limits {
         self.batch_max.get(&kind).copied().unwrap_or(1)
     }
 
+    /// The kinds of which several writes are made in one request.
+    pub(crate) fn batched(&self) -> BTreeSet<MirrorKind> {
+        self.batch_max.keys().copied().collect()
+    }
+
     /// The largest number of writes in one request.
     pub(crate) fn largest_batch(&self) -> i64 {
         self.batch_max.values().max().and_then(|largest| i64::try_from(*largest).ok()).unwrap_or(1)

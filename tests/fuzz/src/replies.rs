@@ -78,6 +78,8 @@ fn calls(platform: &dyn Platform, reply: &HttpReply<'_>) {
             }
         }
         let _ = writer.outcome(&write, reply);
+        let batch = [write.clone(), write];
+        assert_eq!(writer.outcomes(&batch, reply).len(), batch.len(), "a write of a batch has no result");
     }
 }
 

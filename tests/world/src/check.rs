@@ -8,13 +8,15 @@ use crate::{
     outbound::Due,
     plan::Act,
     record::Record,
-    shop::{Asked, Shop},
+    shop::{Asked, Outcome, Shop},
     world::{CANARY, World},
 };
 use model::{
     Attention, ConflictKind, FieldMirror, FieldValue, LevelKey, Mirror, MirrorKey, MirrorKind, Phase,
     ProductText, sku_key,
 };
+use platforms::CallError;
+use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 use trade::{currencies_are_kept_apart, events_ended, orders_are_kept};
 
@@ -44,8 +46,33 @@ pub(crate) fn write(world: &mut World, shop: usize, due: &Due) {
         let line = format!("{} is written {to} where the store has {level:?}", key.subject());
         world.oracle.violations.push(line);
     }
-    if to.decimal().is_zero() && from.decimal() > rust_decimal::Decimal::ZERO {
+    if to.decimal().is_zero() && from.decimal() > Decimal::ZERO {
         nothing_is_left(world, key);
+    }
+}
+
+/// Checks that an outcome of a new write of a level is true at the platform: the level has moved by the difference, or not
+/// at all; after a conflict it is another number than the expected one, and after `Gone` there is none.
+pub(crate) fn outcome(world: &mut World, due: &Due, before: Option<Decimal>, outcome: &Outcome) {
+    let (Asked::Level { from, to, .. }, MirrorKey::Level(key)) = (&due.asked, &due.key) else { return };
+    let after = actual(&world.shops, key);
+    let is_true = match outcome {
+        // A platform may accept a number of an item that it doesn't count.
+        Ok(_) => {
+            before.zip(after).is_none_or(|(before, after)| after - before == to.decimal() - from.decimal())
+        }
+        Err(CallError::Conflict) => before == after && before != Some(from.decimal()),
+        Err(CallError::Gone) => before.is_none() && after.is_none(),
+        Err(_) => before == after,
+    };
+    // A repeated write may get the outcome of an earlier attempt.
+    if due.is_new && !is_true {
+        let line = format!(
+            "{} of {} is said to be {outcome:?} after {from} to {to}, and went from {before:?} to {after:?}",
+            key.subject(),
+            key.connection
+        );
+        world.oracle.violations.push(line);
     }
 }
 
@@ -56,14 +83,14 @@ fn nothing_is_left(world: &mut World, key: &LevelKey) {
     let at = (variant, key.location.clone());
     let Some(shelf) = world.oracle.shelves.get(&at).filter(|shelf| shelf.inexact.is_none()) else { return };
     // Sales that weren't read yet are already off the shelf.
-    if shelf.count >= rust_decimal::Decimal::ONE && lacks_reports(world, &at) == rust_decimal::Decimal::ZERO {
+    if shelf.count >= Decimal::ONE && lacks_reports(world, &at) == Decimal::ZERO {
         let line = format!("{} is written 0 and the shelf has {}", key.subject(), shelf.count);
         world.oracle.violations.push(line);
     }
 }
 
 /// Sum of the differences between platforms' quantities and their mirrors' baselines.
-fn lacks_reports(world: &World, at: &(model::VariantId, model::LocationId)) -> rust_decimal::Decimal {
+fn lacks_reports(world: &World, at: &(model::VariantId, model::LocationId)) -> Decimal {
     let mirrors = world.pipeline.record.mirrors.levels.iter();
     let of = mirrors.filter(|(key, mirror)| mirror.variant.as_ref() == Some(&at.0) && key.location == at.1);
     of.filter_map(|(key, mirror)| {

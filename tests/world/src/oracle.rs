@@ -169,13 +169,13 @@ impl Oracle {
         }
     }
 
-    /// Marks a shelf as inexact after a write that was too old to be repeated: if the platform already had the written
+    /// Marks a shelf as inexact after a write whose outcome no call shows any more: if the platform already had the written
     /// number, it is unknown if the write was made.
     pub(crate) fn in_doubt(&mut self, key: &LevelKey, record: &Record) {
         let Some(mirror) = record.mirrors.levels.get(key) else { return };
         if let Some(variant) = &mirror.variant {
             let shelf = self.shelves.entry((variant.clone(), key.location.clone())).or_default();
-            shelf.inexact.get_or_insert("a write was too old to be repeated");
+            shelf.inexact.get_or_insert("it is unknown if a write was made");
         }
     }
 

@@ -7,7 +7,7 @@ use crate::{
 };
 use model::{
     AccountState, AskedBy, Attention, Begun, CallGate, CallResult, ConflictKind, ConnectionId, ExternalId,
-    Health, Mirror, MirrorKey, MirrorKind, MirrorValue, Timestamp,
+    Health, Mirror, MirrorKey, MirrorKind, MirrorValue, Phase, Timestamp,
 };
 use platforms::{CallError, Platform, Written};
 use std::{
@@ -115,28 +115,59 @@ impl Connection {
             Some(Attention::Write) => {
                 let kind = mirror.key().kind();
                 let is_taken = platform.write_limits(kind).is_some() && !self.held_back.contains(&kind);
-                is_taken || is_writing(mirror)
+                is_taken || begun_at(mirror).is_some()
             }
             Some(Attention::Read) => true,
             Some(Attention::Decision) | None => false,
         }
     }
 
-    /// The mirror with this attention that has been due longest.
-    fn due(&self, record: &Record, attention: Attention, now: Timestamp) -> Option<Mirror> {
+    /// The mirror with this attention that has been due longest. With `of`, only writes of its kind that begin, or began,
+    /// at the same time.
+    fn due(&self, record: &Record, attention: Attention, of: Option<&Due>, now: Timestamp) -> Option<Mirror> {
+        let is_alike = |mirror: &Mirror, of: &Due| {
+            mirror.key().kind() == of.key.kind() && begun_at(mirror).unwrap_or(now) == of.begun_at
+        };
         let due = self.mirrors(record).filter(|mirror| {
-            mirror.attention() == Some(attention) && mirror.due_at() <= now && self.is_let_out(mirror)
+            mirror.attention() == Some(attention)
+                && mirror.due_at() <= now
+                && of.is_none_or(|of| is_alike(mirror, of))
+                && self.is_let_out(mirror)
         });
         due.min_by_key(Mirror::due_at)
     }
 
-    /// Begins the write that has been due longest, as `store::claims` does.
-    pub(crate) fn claim(&self, record: &mut Record, fresh_key: &mut u64, now: Timestamp) -> Option<Due> {
+    /// Begins the writes of the next call, as `store::claims` and propagate do: the one that has been due longest, and
+    /// others of its kind that begin together with it if the platform accepts several in one request.
+    pub(crate) fn claim(&self, record: &mut Record, fresh_key: &mut u64, now: Timestamp) -> Vec<Due> {
+        let Some(first) = self.claim_one(record, None, fresh_key, now) else { return Vec::new() };
+        let limits = self.platform().and_then(|platform| platform.write_limits(first.key.kind()));
+        let batch_max = limits.map_or(1, |limits| limits.batch_max);
+        // For a refused account, one call shows if it is still refused.
+        let at_once = if self.account.health == Health::Ok { batch_max } else { 1 };
+        let others = std::iter::from_fn(|| self.claim_one(record, Some(&first), fresh_key, now));
+        let mut due: Vec<Due> = others.take(at_once - 1).collect();
+        due.push(first);
+        for Due { key, .. } in due.iter().filter(|_| due.len() > 1) {
+            record.joins_batch(key);
+        }
+        due.sort_by(|one, other| one.sent_key.cmp(&other.sent_key));
+        due
+    }
+
+    /// Begins the write that has been due longest. With `of`, only one of its kind that begins, or began, at the same time.
+    fn claim_one(
+        &self,
+        record: &mut Record,
+        of: Option<&Due>,
+        fresh_key: &mut u64,
+        now: Timestamp,
+    ) -> Option<Due> {
         loop {
             if !self.is_callable(now) {
                 return None;
             }
-            let mut mirror = self.due(record, Attention::Write, now)?;
+            let mut mirror = self.due(record, Attention::Write, of, now)?;
             let target = record.target(&mirror);
             *fresh_key += 1;
             let limits = self.platform()?.write_limits(mirror.key().kind());
@@ -176,7 +207,7 @@ impl Connection {
         if !self.is_callable(now) {
             return None;
         }
-        let mut mirror = self.due(record, Attention::Read, now)?;
+        let mut mirror = self.due(record, Attention::Read, None, now)?;
         let asked = match &mut mirror {
             Mirror::Level(_, mirror) => mirror.read(now),
             Mirror::Price(_, mirror) => mirror.read(now),
@@ -192,11 +223,15 @@ impl Connection {
     }
 }
 
-fn is_writing(mirror: &Mirror) -> bool {
+/// Begin of the write that is under way.
+fn begun_at(mirror: &Mirror) -> Option<Timestamp> {
+    fn of<V>(phase: &Phase<V>) -> Option<Timestamp> {
+        if let Phase::Writing { write, .. } = phase { Some(write.begun_at) } else { None }
+    }
     match mirror {
-        Mirror::Level(_, mirror) => matches!(mirror.phase, model::Phase::Writing { .. }),
-        Mirror::Price(_, mirror) => matches!(mirror.phase, model::Phase::Writing { .. }),
-        Mirror::Text(_, mirror) => matches!(mirror.phase, model::Phase::Writing { .. }),
+        Mirror::Level(_, mirror) => of(&mirror.phase),
+        Mirror::Price(_, mirror) => of(&mirror.phase),
+        Mirror::Text(_, mirror) => of(&mirror.phase),
     }
 }
 

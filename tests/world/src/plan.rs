@@ -47,6 +47,8 @@ pub(crate) enum Fault {
 pub(crate) enum Act {
     /// People move a level: they sell, restock or count.
     Move { shop: usize, good: usize, place: usize, by: Decimal },
+    /// They move the levels of all goods at all locations: a delivery of goods, or a stocktaking.
+    MoveAll { shop: usize, by: Decimal },
     /// They make a test sale of one piece.
     TestSale { shop: usize, good: usize, place: usize },
     /// They cancel or refund the last order.
@@ -265,7 +267,35 @@ impl Draw {
                 steps.push(Step { at, act });
             }
         }
+        steps.extend(self.deliveries());
         steps.sort_by_key(|step| step.at);
+        steps
+    }
+
+    /// Draws deliveries of goods: several levels are due at once at the other platforms, which get them in one request.
+    /// Half of these requests meet a sale that isn't reported yet, or a fault.
+    fn deliveries(&mut self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for _ in 0..self.rng.random_range(0..4) {
+            let seconds = self.rng.random_range(600..WEEK_SECONDS);
+            let shop = self.rng.random_range(0..self.shops.len());
+            let by = Decimal::from(self.rng.random_range(1..9));
+            // The reports of all levels wait for the pipeline, and are processed at once.
+            steps.push(Step { at: after(seconds), act: Act::Still { seconds: 1, cut: usize::MAX } });
+            steps.push(Step { at: after(seconds), act: Act::MoveAll { shop, by } });
+            for other in (0..self.shops.len()).filter(|other| *other != shop) {
+                let at = after(seconds).after(Duration::from_millis(self.rng.random_range(600..1_000)));
+                let (good, place) =
+                    (self.rng.random_range(0..self.goods), self.rng.random_range(0..self.places));
+                let faults = [Fault::Slow(9), Fault::Throttled, Fault::Unavailable, Fault::ReplyLost];
+                let act = match self.rng.random_range(0..4) {
+                    0 => Act::Move { shop: other, good, place, by: -Decimal::ONE },
+                    1 => Act::Call { shop: other, fault: faults[self.rng.random_range(0..4)] },
+                    _ => continue,
+                };
+                steps.push(Step { at, act });
+            }
+        }
         steps
     }
 

@@ -348,6 +348,14 @@ impl Record {
         self.write_log.push(WriteLogEntry { after: self.position, mirror });
     }
 
+    /// Notes that the write of a mirror is made in one request with others, as `store::claims` does.
+    pub(crate) fn joins_batch(&mut self, key: &MirrorKey) {
+        if let Some(mut mirror) = self.mirrors.get(key) {
+            mirror.joins_batch();
+            self.mirrors.insert(mirror);
+        }
+    }
+
     /// Ends a call, as `store::claims::settle` does.
     pub(crate) fn settle(
         &mut self,

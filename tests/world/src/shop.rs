@@ -183,11 +183,10 @@ pub(crate) struct Shop {
     pub(crate) goods: Vec<Good>,
     /// True if it accepts the token.
     pub(crate) takes_token: bool,
-    /// Number of writes it received.
-    pub(crate) calls: u64,
     /// Goods that were deleted and created again.
     gone: Vec<Good>,
-    keys: BTreeMap<String, Outcome>,
+    /// The outcomes of calls by their idempotency keys.
+    keys: BTreeMap<String, Vec<Outcome>>,
     numbers: u64,
     pub(crate) currency: Currency,
     /// The machine that it runs on, if it uses JSON; the goods are then read from there.
@@ -220,7 +219,6 @@ impl Shop {
             connection,
             goods: Vec::new(),
             takes_token: true,
-            calls: 0,
             gone: Vec::new(),
             keys: BTreeMap::new(),
             numbers: 0,

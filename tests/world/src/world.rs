@@ -1,6 +1,7 @@
 //! The world: one queue of events in virtual time; the same plan always gives the same run.
 
 mod acts;
+mod calls;
 
 use crate::{
     check,
@@ -8,14 +9,14 @@ use crate::{
     outbound::{self, Connection},
     pipeline::{Delivered, Intake, Pipeline, Reported},
     plan::{self, Fault, Plan, Step, WebhookFault},
-    shop::{Content, Kind, NewGood, Outcome, Read, Shop, Webhook},
+    shop::{Content, Kind, NewGood, Read, Shop, Webhook},
     story::Story,
 };
+use calls::Called;
 use model::{
-    AskedBy, ConnectionId, Currency, ExternalId, MirrorKey, Origin, PlatformName, Source, StoreId, TenantId,
-    Timestamp, record::ConnectionFacts,
+    ConnectionId, Currency, ExternalId, Origin, PlatformName, Source, StoreId, TenantId, Timestamp,
+    record::ConnectionFacts,
 };
-use platforms::{CallError, Written};
 use rust_decimal::Decimal;
 use std::{
     cmp::Reverse,
@@ -25,8 +26,6 @@ use std::{
 
 /// Delay of a webhook without a fault.
 const WEBHOOK_AFTER: Duration = Duration::from_millis(300);
-/// Duration of a call without a fault.
-const CALL_TAKES: Duration = Duration::from_millis(80);
 /// Pause before a parked notice is tried again.
 const PARKED_FOR: Duration = Duration::from_mins(10);
 /// Time from the last act to the quiet.
@@ -44,21 +43,9 @@ pub(crate) const CANARY: &str = "canary@example.com";
 #[derive(Debug, Clone)]
 enum Scheduled {
     Act(usize),
-    Arrives {
-        shop: usize,
-        webhook: Box<Webhook>,
-    },
-    Fetched {
-        delivered: Box<Delivered>,
-    },
-    Ends {
-        connection: ConnectionId,
-        key: MirrorKey,
-        sent_key: String,
-        attempt: u32,
-        outcome: Outcome,
-        epoch: u32,
-    },
+    Arrives { shop: usize, webhook: Box<Webhook> },
+    Fetched { delivered: Box<Delivered> },
+    Ends { connection: ConnectionId, called: Vec<Called>, epoch: u32 },
     Resume,
     Quiet,
 }
@@ -101,6 +88,8 @@ pub(crate) struct World {
     faults: Vec<VecDeque<Fault>>,
     number: u64,
     keys: u64,
+    /// Keys of the writes that had their effect.
+    made: BTreeSet<String>,
     epoch: u32,
     is_quiet: bool,
     /// Number of events that only parked a notice again.
@@ -176,6 +165,7 @@ impl World {
             faults: vec![VecDeque::new(); count],
             number: 0,
             keys: 0,
+            made: BTreeSet::new(),
             epoch: 0,
             is_quiet: false,
             reparked: 0,
@@ -239,9 +229,9 @@ impl World {
                 self.inbox.push(Delivered { received_at: self.now, ..*delivered });
                 self.run_pipeline();
             }
-            Scheduled::Ends { connection, key, sent_key, attempt, outcome, epoch } => {
+            Scheduled::Ends { connection, called, epoch } => {
                 if epoch == self.epoch {
-                    self.ends(&connection, &key, &sent_key, attempt, outcome);
+                    self.ends(&connection, called);
                 }
             }
             Scheduled::Resume => self.run_pipeline(),
@@ -450,118 +440,6 @@ impl World {
                 movement.connection
             );
             self.story.log(self.now, &line);
-        }
-    }
-
-    /// Makes the due calls, one at a time at each connection.
-    fn calls(&mut self) {
-        let ids: Vec<ConnectionId> = self.connections.keys().cloned().collect();
-        for id in ids {
-            let Some(shop) = self.shops.iter().position(|shop| shop.connection == id) else { continue };
-            let Some(connection) = self.connections.get(&id) else { continue };
-            let due = connection.claim(&mut self.pipeline.record, &mut self.keys, self.now);
-            for key in std::mem::take(&mut self.pipeline.record.doubted) {
-                self.oracle.in_doubt(&key, &self.pipeline.record);
-            }
-            if let Some(due) = due {
-                self.call(shop, &due);
-                continue;
-            }
-            if let Some((asked_by, product)) = connection.claim_read(&mut self.pipeline.record, self.now) {
-                self.read(shop, &asked_by, product.as_ref());
-            }
-        }
-    }
-
-    fn call(&mut self, shop: usize, due: &outbound::Due) {
-        check::write(self, shop, due);
-        let fault = self.faults[shop].pop_front();
-        let mut takes = CALL_TAKES;
-        let outcome = match fault {
-            Some(Fault::Throttled) => Err(CallError::RateLimited { after: Some(Duration::from_secs(2)) }),
-            Some(Fault::Unavailable) => Err(CallError::transient("503")),
-            Some(Fault::Slow(_) | Fault::ReplyLost) | None => {
-                let (outcome, webhooks) = self.shops[shop].write(due, self.now);
-                if let Some(good) = self.shops[shop].find(&due.external) {
-                    self.oracle.holds(&self.shops[shop], good);
-                }
-                self.send(shop, webhooks, true);
-                match fault {
-                    Some(Fault::Slow(seconds)) => {
-                        takes = Duration::from_secs(u64::from(seconds));
-                        outcome
-                    }
-                    Some(Fault::ReplyLost) => Err(CallError::transient("no reply")),
-                    _ => outcome,
-                }
-            }
-        };
-        self.story.log(
-            self.now,
-            &format!("{} is written {:?} (attempt {}): {outcome:?}", self.name(shop), due.asked, due.attempt),
-        );
-        // A refused value is retried daily.
-        if !matches!(outcome, Err(CallError::Rejected(_))) {
-            self.last_call = self.now;
-        }
-        let id = self.shops[shop].connection.clone();
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.is_busy = true;
-        }
-        let (key, sent_key) = (due.key.clone(), due.sent_key.clone());
-        let (attempt, epoch) = (due.attempt, self.epoch);
-        self.schedule(
-            self.now.after(takes),
-            Scheduled::Ends { connection: id, key, sent_key, attempt, outcome, epoch },
-        );
-    }
-
-    fn ends(&mut self, id: &ConnectionId, key: &MirrorKey, sent_key: &str, attempt: u32, outcome: Outcome) {
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        connection.is_busy = false;
-        connection.note(&outcome, &mut self.pipeline.record, self.now);
-        if let (Err(CallError::TooOld(_)), MirrorKey::Level(key)) = (&outcome, key) {
-            self.oracle.in_doubt(key, &self.pipeline.record);
-        }
-        let result = outbound::result(key.kind(), attempt, outcome, self.now);
-        self.pipeline.record.settle(key, sent_key, result, self.now);
-    }
-
-    fn read(&mut self, shop: usize, asked_by: &AskedBy, product: Option<&ExternalId>) {
-        let key = &asked_by.mirror;
-        self.last_call = self.now;
-        self.number += 1;
-        let dedupe_key = format!("read-{}", self.number);
-        let fault = self.faults[shop].pop_front();
-        let found = self.shops[shop].read(key, product, &dedupe_key, self.now);
-        self.story.log(self.now, &format!("{} is read: {}", self.name(shop), key.subject()));
-        let id = self.shops[shop].connection.clone();
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let reported = match found {
-            Read::Refused => {
-                let reject = stage::Reject::new(stage::RejectClass::Auth, "the token was revoked");
-                let outcome = Err(CallError::AccountRefused(platforms::AccountRefusal::Unauthorized, reject));
-                connection.note(&outcome, &mut self.pipeline.record, self.now);
-                return;
-            }
-            Read::Nothing => return,
-            _ if fault.is_some_and(|fault| !matches!(fault, Fault::Slow(_))) => return,
-            Read::Gone => return self.pipeline.record.note_gone(asked_by),
-            Read::Reported(reported) => reported,
-        };
-        connection.note(&Ok(Written::default()), &mut self.pipeline.record, self.now);
-        for reported in reported {
-            let delivered = Delivered {
-                connection: id.clone(),
-                dedupe_key: dedupe_key.clone(),
-                reported,
-                received_at: self.now,
-                source: Source::ReadBack,
-                asked_by: Some(asked_by.clone()),
-                leads_by: Duration::ZERO,
-                is_refused: false,
-            };
-            self.schedule(self.now.after(CALL_TAKES), Scheduled::Fetched { delivered: Box::new(delivered) });
         }
     }
 

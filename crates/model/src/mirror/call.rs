@@ -19,6 +19,9 @@ pub struct Write<V> {
     /// The trace of the change that made it due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceParent>,
+    /// True if an attempt was made in one request with other writes, so that not all attempts have one key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub batched: bool,
 }
 
 /// Reports received while a write was under way.
@@ -91,6 +94,13 @@ impl<V> Phase<V> {
             | Self::Acknowledged { write, .. }
             | Self::Reading { after: Some(write), .. }
             | Self::Refused { write } => Some(write),
+        }
+    }
+
+    /// Notes that the write under way is made in one request with others.
+    pub(super) const fn joins_batch(&mut self) {
+        if let Self::Writing { write, .. } = self {
+            write.batched = true;
         }
     }
 

@@ -318,7 +318,7 @@ impl<V: FieldValue> FieldMirror<V> {
             return Begun::Nothing;
         };
         let (key, from, trace) = (key.to_owned(), held.value.clone(), self.cause);
-        let write = Write { value, from, key, begun_at: now, attempts: 1, trace };
+        let write = Write { value, from, key, begun_at: now, attempts: 1, trace, batched: false };
         self.phase = Phase::Writing { write: write.clone(), meanwhile: Meanwhile::Nothing };
         self.schedule.due_at = now.after(lease);
         Begun::New(write)

@@ -387,7 +387,7 @@ impl LevelMirror {
         if let Phase::Writing { write, meanwhile } = &mut self.phase {
             if repeatable_for.is_some_and(|limit| now > write.begun_at.after(limit)) {
                 let (write, meanwhile) = (write.clone(), *meanwhile);
-                self.is_too_old(write, meanwhile, now);
+                self.is_in_doubt(write, meanwhile, now);
                 return Begun::TooOld;
             }
             write.attempts = write.attempts.saturating_add(1);
@@ -402,7 +402,7 @@ impl LevelMirror {
             return Begun::Nothing;
         };
         let (key, trace) = (key.to_owned(), self.cause);
-        let write = Write { value, from, key, begun_at: now, attempts: 1, trace };
+        let write = Write { value, from, key, begun_at: now, attempts: 1, trace, batched: false };
         self.phase = Phase::Writing { write: write.clone(), meanwhile: Meanwhile::Nothing };
         self.schedule.due_at = now.after(lease);
         Begun::New(write)
@@ -421,6 +421,11 @@ impl LevelMirror {
                 (self.schedule.error, self.schedule.refused) = (None, false);
                 self.taken(write, meanwhile, version, now)
             }
+            // An earlier attempt had another key: the number may be its effect.
+            CallResult::Conflict if write.batched && write.attempts > 1 => {
+                self.is_in_doubt(write, meanwhile, now);
+                Settled::NeedsReading
+            }
             CallResult::Conflict => {
                 self.undo_echo(&write, meanwhile);
                 self.read_at(now);
@@ -437,7 +442,7 @@ impl LevelMirror {
             }
             CallResult::TooOld { error } => {
                 self.schedule.error = Some(error);
-                self.is_too_old(write, meanwhile, now);
+                self.is_in_doubt(write, meanwhile, now);
                 Settled::NeedsReading
             }
             CallResult::AccountRefused { error } => {
@@ -510,8 +515,8 @@ impl LevelMirror {
         }
     }
 
-    /// Ends a write that can't be repeated any more. Its outcome is unknown unless its echo was reported.
-    fn is_too_old(&mut self, write: Write<Quantity>, meanwhile: Meanwhile, now: Timestamp) {
+    /// Ends a write whose outcome no call shows any more. It is unknown unless its echo was reported.
+    fn is_in_doubt(&mut self, write: Write<Quantity>, meanwhile: Meanwhile, now: Timestamp) {
         if meanwhile == Meanwhile::Echo {
             self.phase = Phase::Idle;
         } else {

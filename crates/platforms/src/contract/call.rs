@@ -36,7 +36,7 @@ impl From<&Connection> for Access {
 pub struct CallContext<'a> {
     /// Location and credentials of the API.
     pub access: &'a Access,
-    /// Idempotency key, the same for every attempt of one write.
+    /// Idempotency key: of one write, the same for every attempt, or of a batch.
     pub idempotency_key: &'a str,
     /// The current time.
     pub now: Timestamp,

@@ -124,37 +124,40 @@ mod tests {
         }
     }
 
-    fn read() -> Result<Step, CallError> {
-        Ok(Step::Read(request("read")))
+    fn read() -> Step {
+        Step::Read(request("read"))
     }
 
-    fn write() -> Result<Step, CallError> {
-        Ok(Step::Write(request("write")))
+    fn write() -> Step {
+        Step::Write(request("write"))
     }
 
     #[test]
     fn a_write_ends_with_the_reply_to_its_request() {
-        assert_eq!(play(write(), read(), &[200]), (vec!["write".to_owned()], Ok(Written::default())));
-        assert_eq!(play(write(), read(), &[404]), (vec!["write".to_owned()], Err(CallError::Gone)));
+        assert_eq!(play(Ok(write()), Ok(read()), &[200]), (vec!["write".to_owned()], Ok(Written::default())));
+        assert_eq!(play(Ok(write()), Ok(read()), &[404]), (vec!["write".to_owned()], Err(CallError::Gone)));
         let both = vec!["read".to_owned(), "write".to_owned()];
-        assert_eq!(play(read(), write(), &[200, 200]), (both.clone(), Ok(Written::default())));
-        assert_eq!(play(read(), write(), &[200, 404]), (both, Err(CallError::Gone)));
+        assert_eq!(play(Ok(read()), Ok(write()), &[200, 200]), (both.clone(), Ok(Written::default())));
+        assert_eq!(play(Ok(read()), Ok(write()), &[200, 404]), (both, Err(CallError::Gone)));
     }
 
     #[test]
     fn nothing_is_written_after_a_refused_read_or_where_the_value_is_there() {
         let read_alone = vec!["read".to_owned()];
-        assert_eq!(play(read(), write(), &[404]), (read_alone.clone(), Err(CallError::Gone)));
-        let done = || Ok(Step::Done(Written::default()));
-        assert_eq!(play(read(), done(), &[200]), (read_alone.clone(), Ok(Written::default())));
-        assert_eq!(play(done(), write(), &[]), (Vec::new(), Ok(Written::default())));
-        assert_eq!(play(read(), Err(CallError::Conflict), &[200]), (read_alone, Err(CallError::Conflict)));
-        assert_eq!(play(Err(CallError::Conflict), write(), &[]), (Vec::new(), Err(CallError::Conflict)));
+        assert_eq!(play(Ok(read()), Ok(write()), &[404]), (read_alone.clone(), Err(CallError::Gone)));
+        let done = Ok(Step::Done(Written::default()));
+        assert_eq!(play(Ok(read()), done.clone(), &[200]), (read_alone.clone(), Ok(Written::default())));
+        assert_eq!(play(done, Ok(write()), &[]), (Vec::new(), Ok(Written::default())));
+        assert_eq!(
+            play(Ok(read()), Err(CallError::Conflict), &[200]),
+            (read_alone, Err(CallError::Conflict))
+        );
+        assert_eq!(play(Err(CallError::Conflict), Ok(write()), &[]), (Vec::new(), Err(CallError::Conflict)));
     }
 
     #[test]
     fn a_write_reads_once() {
-        let (sent, result) = play(read(), read(), &[200, 200]);
+        let (sent, result) = play(Ok(read()), Ok(read()), &[200, 200]);
         assert_eq!(sent, ["read"]);
         assert!(matches!(result, Err(CallError::Rejected(reject)) if reject.class == RejectClass::Bug));
     }

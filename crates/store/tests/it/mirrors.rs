@@ -22,7 +22,7 @@ use store::{ConflictFilter, Connection, Consumer};
 
 fn write<V>(value: V, from: V) -> Write<V> {
     let trace = Some(event(1, "a").trace);
-    Write { value, from, key: "key".to_owned(), begun_at: at(3), attempts: 2, trace }
+    Write { value, from, key: "key".to_owned(), begun_at: at(3), attempts: 2, trace, batched: true }
 }
 
 /// Returns every phase.

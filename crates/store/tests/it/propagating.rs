@@ -1,11 +1,11 @@
 use crate::fixture::{
-    Database, PARTITION, at, commit_silently, connection_id, decide_level, event, external, level_key,
-    level_mirror_key, location, origin, pieces, report, report_of, shop, step, store_id, variant,
+    Database, PARTITION, at, commit_silently, connection_id, decide, decide_level, event, external,
+    level_key, level_mirror_key, location, origin, pieces, report, report_of, shop, step, store_id, variant,
 };
 use model::{
-    AskedBy, Baseline, BaselineRule, CallResult, ConflictKind, Contact, ContactOutcome, LevelMirror,
-    LevelOutcome, Mirror, MirrorKey, MirrorKind, MirrorValue, Phase, PlatformName, Quantity, Report,
-    STOPPED_FOR, Settled, VariantId, Waiting,
+    AskedBy, Baseline, BaselineRule, CallResult, ConflictKind, Contact, ContactOutcome, LevelKey,
+    LevelMirror, LevelOutcome, Mirror, MirrorKey, MirrorKind, MirrorValue, Phase, PlatformName, Quantity,
+    Report, STOPPED_FOR, Settled, VariantId, Waiting,
     record::{Changes, Effect, Facts, FirstKeys, Links, MovementReason, RowKeys},
 };
 use sqlx::{Connection as _, PgConnection};
@@ -91,6 +91,7 @@ pub(crate) async fn claim_some(
         kinds: &kinds.iter().copied().collect(),
         decimals: DECIMALS,
         repeatable_for: &BTreeMap::from([(MirrorKind::Inventory, Duration::from_hours(1))]),
+        batched: &BTreeSet::from([MirrorKind::Inventory]),
         lease: LEASE,
         limit,
     };
@@ -225,6 +226,28 @@ async fn a_write_under_way_keeps_its_value_and_its_key_until_it_is_settled() {
     let next = claim(&database, "b", 70).await.remove(0);
     assert_eq!((&next.change, next.attempt), (&level(10, 9), 1));
     assert_ne!(next.sent_key, first.sent_key);
+}
+
+#[tokio::test]
+async fn writes_that_begin_together_know_it_where_they_are_made_in_one_request() {
+    let database = due_on_b().await;
+    let other = MirrorKey::Level(LevelKey { item: external("item-c"), ..level_key("b") });
+    let is_batched = async |key: &MirrorKey| {
+        let Mirror::Level(_, mirror) = mirror(&database, key).await else { panic!("{key:?}") };
+        mirror.phase.write().unwrap().batched
+    };
+    assert_eq!(claim(&database, "b", 9).await.len(), 1);
+    assert!(!is_batched(&level_mirror_key("b")).await, "it is alone");
+
+    link_items(&database, &[("b", "item-c", "v1")]).await;
+    set_level(&database, 2).await;
+    decide(&database.store, &other, |mirror| {
+        let Mirror::Level(_, mirror) = mirror else { panic!("{mirror:?}") };
+        mirror.observe(&report_of(pieces(5), 1));
+    })
+    .await;
+    assert_eq!(claim(&database, "b", 69).await.len(), 2, "one of them for the second time");
+    assert!(is_batched(&level_mirror_key("b")).await && is_batched(&other).await);
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ async fn insert(raw: &mut PgConnection, kind: &str, name: &str, columns: [&str; 
 }
 
 fn write<V>(value: V, from: V) -> Write<V> {
-    Write { value, from, key: "key".to_owned(), begun_at: at(3), attempts: 2, trace: None }
+    Write { value, from, key: "key".to_owned(), begun_at: at(3), attempts: 2, trace: None, batched: false }
 }
 
 fn seen<V>(value: V) -> Observation<V> {

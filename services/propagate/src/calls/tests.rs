@@ -82,9 +82,21 @@ fn an_account_that_is_turned_away_says_nothing_of_the_value() {
 fn writes_of_one_kind_are_made_together_up_to_the_limit_of_the_kind() {
     let level = |key: &str| DueWrite { sent_key: key.to_owned(), ..due(1) };
     let of_price = |key: &str| DueWrite { sent_key: key.to_owned(), ..price() };
-    let due = vec![level("1"), of_price("2"), level("3"), level("4"), of_price("5")];
+    let due = vec![level("3"), of_price("2"), level("1"), level("4"), of_price("5")];
     let grouped = batches(due, |kind| if kind == MirrorKind::Inventory { 2 } else { 1 });
     let keys = grouped.iter().map(|batch| batch.iter().map(|due| due.sent_key.as_str()).collect::<Vec<_>>());
     let expected: [&[&str]; 4] = [&["1", "3"], &["2"], &["4"], &["5"]];
     assert_eq!(keys.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_batch_that_is_due_again_is_the_same_whatever_else_is_due() {
+    let begun = |key: &str, second: u64| {
+        let begun_at = Timestamp::from_micros(0).after(Duration::from_secs(second));
+        DueWrite { sent_key: key.to_owned(), begun_at, ..due(2) }
+    };
+    let due = vec![begun("new", 9), begun("b", 1), begun("newer", 9), begun("a", 1)];
+    let grouped = batches(due, |_| 50);
+    let keys = grouped.iter().map(|batch| batch.iter().map(|due| due.sent_key.as_str()).collect::<Vec<_>>());
+    assert_eq!(keys.collect::<Vec<_>>(), [["new", "newer"], ["a", "b"]]);
 }

@@ -6,7 +6,7 @@ use model::{
     Action, EntityKind, ExternalId, InventoryReport, MirrorKey, MirrorValue, Payload, ProductText, Quantity,
     Timestamp,
 };
-use platforms::{AccountRefusal, CallError, Fetch, Mapped, Written};
+use platforms::{AccountRefusal, CallError, Fetch, Mapped, Written, batch_key};
 use stage::{Reject, RejectClass};
 
 /// Result of a write.
@@ -26,38 +26,23 @@ pub(crate) enum Read {
 }
 
 impl Shop {
-    /// Accepts a write; returns its outcome, and the webhooks of its changes.
-    pub(crate) fn write(&mut self, due: &Due, now: Timestamp) -> (Outcome, Vec<Webhook>) {
-        let Due { external: id, asked, sent_key: key, begun_at, .. } = due;
-        self.calls += 1;
-        if let Some(json) = &mut self.json {
-            json.set_taken(self.takes_token);
-            let outcome = json.write(due, now);
-            let index = self.find(id);
-            if let (Some(index), Asked::Level { place, .. }, Ok(_)) = (index, asked, &outcome) {
-                self.goods[index].made_zero.remove(place);
-            }
-            self.look();
-            return (outcome, index.map(|index| self.reported(index, false, false)).unwrap_or_default());
+    /// Accepts a write, or a batch of writes of levels; returns their outcomes, and the webhooks of their changes.
+    pub(crate) fn write(&mut self, due: &[Due], now: Timestamp) -> (Vec<Outcome>, Vec<Webhook>) {
+        if self.json.is_some() {
+            return self.write_json(due, now);
         }
         if !self.takes_token {
             let reject = Reject::new(RejectClass::Auth, "the token was revoked");
-            return (Err(CallError::AccountRefused(AccountRefusal::Unauthorized, reject)), Vec::new());
+            let refused = CallError::AccountRefused(AccountRefusal::Unauthorized, reject);
+            return (vec![Err(refused); due.len()], Vec::new());
         }
-        let Some(index) = self.find(id) else { return (Err(CallError::Gone), Vec::new()) };
-        match asked {
-            Asked::Level { place, from, to } => {
-                if let Some(earlier) = self.keys.get(key) {
-                    return (earlier.clone(), Vec::new());
-                }
-                let outcome = self.set_level(index, *place, *from, *to, *begun_at, now);
-                let is_made = outcome.is_ok();
-                if is_made || self.kind == Kind::Shopify {
-                    self.keys.insert(key.to_owned(), outcome.clone());
-                }
-                let webhook = if is_made { self.of_level(index, *place, false) } else { None };
-                (outcome, webhook.into_iter().collect())
-            }
+        let [one] = due else {
+            let key = batch_key(due.iter().map(|due| due.sent_key.as_str()));
+            return self.set_levels(&key, due, now);
+        };
+        let Some(index) = self.find(&one.external) else { return (vec![Err(CallError::Gone)], Vec::new()) };
+        let (outcome, webhooks) = match &one.asked {
+            Asked::Level { .. } => return self.set_levels(&one.sent_key, due, now),
             Asked::Price(to) => self.set(index, now, |good, _| good.price = to.minor),
             Asked::Text(to) => self.set(index, now, |good, kind| {
                 if let Some(title) = &to.title {
@@ -67,7 +52,8 @@ impl Shop {
                     good.description = kind.rendered(description);
                 }
             }),
-        }
+        };
+        (vec![outcome], webhooks)
     }
 
     fn set(
@@ -92,33 +78,57 @@ impl Shop {
         (Ok(Written { version, rendered }), webhooks)
     }
 
-    fn set_level(
-        &mut self,
-        index: usize,
-        place: usize,
-        from: Quantity,
-        to: Quantity,
-        begun_at: Timestamp,
-        now: Timestamp,
-    ) -> Outcome {
-        let kind = self.kind;
-        let rejected = |reason: &str| Err(CallError::Rejected(Reject::new(RejectClass::Platform, reason)));
+    /// Changes levels under one key: all, or none if one of them is refused.
+    fn set_levels(&mut self, key: &str, due: &[Due], now: Timestamp) -> (Vec<Outcome>, Vec<Webhook>) {
+        if let Some(earlier) = self.keys.get(key) {
+            return (earlier.clone(), Vec::new());
+        }
+        let refusals: Vec<Option<CallError>> = due.iter().map(|due| self.refusal(due, now)).collect();
+        let is_made = refusals.iter().all(Option::is_none);
+        let outcome = |refusal: Option<CallError>| match refusal {
+            Some(error) => Err(error),
+            None if is_made => Ok(Written::default()),
+            None => Err(CallError::transient("another level of the same request was refused")),
+        };
+        let outcomes: Vec<Outcome> = refusals.into_iter().map(outcome).collect();
+        if is_made || self.kind == Kind::Shopify {
+            self.keys.insert(key.to_owned(), outcomes.clone());
+        }
+        let made = if is_made { due } else { &[] };
+        let webhooks = made.iter().filter_map(|due| self.set_level(due, now)).collect();
+        (outcomes, webhooks)
+    }
+
+    /// The error of a write of a level; `None` if it can be made.
+    fn refusal(&self, due: &Due, now: Timestamp) -> Option<CallError> {
+        let rejected = |reason: &str| CallError::Rejected(Reject::new(RejectClass::Platform, reason));
+        let Asked::Level { place, from, to } = &due.asked else {
+            return Some(rejected("only levels are accepted in batches"));
+        };
+        let count = self.find(&due.external).and_then(|index| self.goods[index].stock.get(place));
+        let is_shopify = self.kind == Kind::Shopify;
+        match count {
+            None => Some(CallError::Gone),
+            Some(count) if is_shopify && *count != from.decimal() => Some(CallError::Conflict),
+            Some(_) if is_shopify && (*to < Quantity::ZERO || !to.is_whole()) => {
+                Some(rejected("the quantity can't be negative and has no decimals"))
+            }
+            Some(_) if !is_shopify && now > due.begun_at.after(AGE_MAX) => {
+                Some(CallError::TooOld(Reject::new(RejectClass::Platform, "INVALID_TIME")))
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// Changes a level; returns the webhook of the change.
+    fn set_level(&mut self, due: &Due, now: Timestamp) -> Option<Webhook> {
+        let Asked::Level { place, from, to } = &due.asked else { return None };
+        let index = self.find(&due.external)?;
         let good = &mut self.goods[index];
-        let is_shopify = kind == Kind::Shopify;
-        let Some(count) = good.stock.get_mut(&place) else { return Err(CallError::Gone) };
-        if is_shopify && *count != from.decimal() {
-            return Err(CallError::Conflict);
-        }
-        if is_shopify && (to < Quantity::ZERO || !to.is_whole()) {
-            return rejected("the quantity can't be negative and has no decimals");
-        }
-        if !is_shopify && now > begun_at.after(AGE_MAX) {
-            return Err(CallError::TooOld(Reject::new(RejectClass::Platform, "INVALID_TIME")));
-        }
-        *count += to.decimal() - from.decimal();
-        good.made_zero.remove(&place);
-        good.level_at.insert(place, now);
-        Ok(Written::default())
+        *good.stock.get_mut(place)? += to.decimal() - from.decimal();
+        good.made_zero.remove(place);
+        good.level_at.insert(*place, now);
+        self.of_level(index, *place, false)
     }
 
     /// Reads the state that a mirror reflects.

@@ -1,23 +1,16 @@
 //! A platform that uses JSON: `simulator::ShopMachine`, called with the requests that `platforms` makes.
 
-use super::{
-    Asked, Content, Edit, Good, Kind, NewGood, Shop, Webhook,
-    calls::{Outcome, Read},
-    place_id,
-};
-use crate::{
-    outbound::Due,
-    pipeline::{Intake, Reported},
-};
+mod writes;
+
+use super::{Content, Edit, Good, Kind, NewGood, Shop, Webhook, calls::Read, place_id};
+use crate::pipeline::{Intake, Reported};
 use chrono::{DateTime, Utc};
-use model::{ConnectionId, Currency, ExternalId, MirrorKey, Timestamp};
+use model::{ConnectionId, Currency, ExternalId, Timestamp};
 use platforms::{
-    Access, CallContext, CallError, Fetch, HttpReply, HttpRequest, Object, Platform, Signed, Step, TopicKind,
-    Write,
+    Access, CallContext, CallError, Fetch, HttpReply, HttpRequest, Object, Platform, Signed, TopicKind,
 };
 use rust_decimal::Decimal;
 use simulator::{ItemIds, MachineReply, MachineRequest, MachineWebhook, NewVariant, ShopMachine, Standing};
-use stage::{Reject, RejectClass};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Base URL of the machine's requests.
@@ -209,47 +202,6 @@ impl Json {
             api_version: String::new(),
             account: self.account.clone(),
         }
-    }
-
-    /// Makes a write, as `propagate` does.
-    pub(super) fn write(&mut self, due: &Due, now: Timestamp) -> Outcome {
-        let bug = |reason: &str| CallError::Rejected(Reject::new(RejectClass::Bug, reason));
-        let writer = self.platform().and_then(|platform| platform.writer());
-        let Some(writer) = writer else { return Err(bug("the platform accepts no writes")) };
-        let write = match (&due.asked, &due.key) {
-            (Asked::Level { place, from, to }, MirrorKey::Level(key)) => Write::Level {
-                item: key.item.clone(),
-                location: Some(place_id(*place)),
-                to: *to,
-                from: *from,
-            },
-            (Asked::Price(to), MirrorKey::Price(key)) => {
-                let Some(product) = due.product.clone() else { return Err(bug("the product isn't linked")) };
-                Write::Price { product, variant: key.external.clone(), to: *to }
-            }
-            (Asked::Text(to), MirrorKey::Text(key)) => {
-                Write::Text { product: key.external.clone(), to: to.clone() }
-            }
-            _ => return Err(bug("a write of another kind than its mirror")),
-        };
-        let access = self.access();
-        let context = CallContext { access: &access, idempotency_key: &due.sent_key, now: due.begun_at };
-        let mut step = writer.step(&write, &context, None)?;
-        for _ in 0..2 {
-            let (request, is_write) = match step {
-                Step::Done(written) => return Ok(written),
-                Step::Read(request) => (request, false),
-                Step::Write(request) => (request, true),
-            };
-            let reply = self.call(&request, now);
-            let reply = HttpReply::new(reply.status, &reply.body);
-            let written = writer.outcome(&write, &reply)?;
-            if is_write {
-                return Ok(written);
-            }
-            step = writer.step(&write, &context, Some(&reply))?;
-        }
-        Err(bug("the write wants to read twice"))
     }
 
     /// Fetches objects, as `outlet` does.

@@ -5,7 +5,7 @@ use crate::{
     oracle::Field,
     pipeline::Delivered,
     plan::Act,
-    shop::{Edit, Kind, NewGood},
+    shop::{Edit, Kind, NewGood, PLACES_MAX},
 };
 use model::{
     Action, Customer, EntityKind, Event, EventId, ExternalId, Instruction, Order, OrderStatus, Patch,
@@ -19,6 +19,13 @@ impl World {
         self.story.log(self.now, &format!("{act:?}"));
         match act {
             Act::Move { shop, good, place, by } => self.moves(shop, good, place, by, false),
+            Act::MoveAll { shop, by } => {
+                for good in 0..self.shops[shop].goods.len() {
+                    for place in 0..PLACES_MAX {
+                        self.moves(shop, good, place, by, false);
+                    }
+                }
+            }
             Act::TestSale { shop, good, place } => {
                 self.moves(shop, good, place, -rust_decimal::Decimal::ONE, true);
             }

@@ -230,6 +230,33 @@ fn a_write_that_is_too_old_is_read_and_begun_anew() {
 }
 
 #[test]
+fn a_comparison_that_fails_after_an_attempt_in_a_batch_may_have_met_that_attempt() {
+    let again = |batched: bool| {
+        let mut mirror = writing("10", "8");
+        if batched {
+            mirror.phase.joins_batch();
+        }
+        assert!(matches!(mirror.begin("k2", at(70), LEASE, None), Begun::Again(_)));
+        mirror
+    };
+    let read = |mut mirror: LevelMirror, number: &str| {
+        assert_eq!(mirror.settle("k", CallResult::Conflict, at(71)), Settled::NeedsReading);
+        mirror.observe(&reading(&mirror.clone(), number, 2, 72))
+    };
+    assert_eq!(read(again(true), "8"), LevelOutcome::Echo);
+    assert_eq!(read(again(true), "7"), LevelOutcome::MovedUncertain(quantity("-3")));
+    assert_eq!(read(again(false), "8"), LevelOutcome::Moved(quantity("-2")), "all attempts have one key");
+    let mut first = writing("10", "8");
+    first.phase.joins_batch();
+    assert_eq!(read(first, "8"), LevelOutcome::Moved(quantity("-2")), "there was no other attempt");
+
+    let mut echoed = again(true);
+    assert_eq!(echoed.observe(&report(Some("8"), 2, 70)), LevelOutcome::Echo);
+    echoed.settle("k", CallResult::Conflict, at(71));
+    assert_eq!((&echoed.phase, echoed.baseline.known()), (&Phase::Idle, Some(&quantity("8"))));
+}
+
+#[test]
 fn a_platform_that_has_the_item_no_more_is_left_alone() {
     let mut mirror = writing("10", "8");
     assert_eq!(mirror.settle("k", CallResult::Gone, at(2)), Settled::Done);

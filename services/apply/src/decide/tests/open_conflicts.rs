@@ -52,6 +52,7 @@ fn a_refused_value_is_an_open_conflict_until_its_platform_reports_another_number
             begun_at: Timestamp::default(),
             attempts: 1,
             trace: None,
+            batched: false,
         };
         if let Some(mirror) = record.tables.mirrors.levels.get_mut(&key("b")) {
             (mirror.desired, mirror.phase) = (Some(write.value), Phase::Refused { write });
