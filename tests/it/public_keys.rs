@@ -10,10 +10,10 @@ use model::{BaselineRule, ConnectionId, DeliveryKind, PlatformName};
 use platform::{ACME, Key};
 use platforms::Platform;
 use runner::{Metrics, Readiness, Service};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{collections::BTreeSet, net::SocketAddr};
 use store::{Connection, Health, Rules};
-use testkit::{Merchant, Response, Sender, Signed, World};
+use testkit::{Merchant, Response, Sender, Signed, World, eventually};
 use tokio_util::sync::CancellationToken;
 
 const SECRET: &str = "the token of the webhook";
@@ -31,8 +31,13 @@ struct Shop {
 }
 
 impl Shop {
-    /// Starts everything. `may_call` is true if the intake may fetch keys from this machine.
-    async fn open(may_call: bool) -> Self {
+    /// Starts everything; the intake may fetch keys from this machine.
+    async fn open() -> Self {
+        Self::open_with(json!({"calls": {"allow": ["http://127.0.0.1:*"]}})).await
+    }
+
+    /// Starts everything, with this configuration of the intake.
+    async fn open_with(config: Value) -> Self {
         let world = World::start(&[]).await;
         let merchant = world.merchant("shop").await;
         let keys = KeyServer::start().await;
@@ -48,8 +53,7 @@ impl Shop {
             stop: stop.clone(),
             replica: "test".into(),
         };
-        let allow = if may_call { vec!["http://127.0.0.1:*"] } else { Vec::new() };
-        let config = serde_json::from_value(json!({"calls": {"allow": allow}})).expect("a configuration");
+        let config = serde_json::from_value(config).expect("a configuration");
         tokio::spawn(ingest::serve_platforms(service, world.store.clone(), config, listener, PLATFORMS));
         Self { world, merchant, keys, url, stop }
     }
@@ -108,7 +112,7 @@ fn connection(of: &Merchant, keys: &KeyServer, url: &str) -> Connection {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_with_several_events_is_verified_with_the_key_that_it_names() {
-    let shop = Shop::open(true).await;
+    let shop = Shop::open().await;
     let (key, other) = (Key::new("key-1"), Key::new("key-1"));
     shop.keys.publish(&key);
     let body = r#"[{"topic":"level","id":"a"},{"topic":"level","id":"b"},{"topic":"unknown","id":"c"}]"#;
@@ -132,7 +136,7 @@ async fn a_request_with_several_events_is_verified_with_the_key_that_it_names() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn made_up_keys_cost_the_platform_little_and_no_honest_sender_anything() {
-    let shop = Shop::open(true).await;
+    let shop = Shop::open().await;
     let honest = Key::new("honest");
     shop.keys.publish(&honest);
     let body = |id: usize| format!(r#"[{{"topic":"level","id":"{id}"}}]"#);
@@ -160,7 +164,7 @@ async fn made_up_keys_cost_the_platform_little_and_no_honest_sender_anything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sender_is_asked_to_retry_while_its_key_cannot_be_fetched() {
-    let shop = Shop::open(true).await;
+    let shop = Shop::open().await;
     let key = Key::new("key-1");
     let request = key.sign(&shop.url, r#"[{"topic":"level","id":"a"}]"#);
     shop.keys.publish(&key);
@@ -173,8 +177,28 @@ async fn a_sender_is_asked_to_retry_while_its_key_cannot_be_fetched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_for_its_key_gives_way_to_another() {
+    let config = json!({"calls": {"allow": ["http://127.0.0.1:*"]}, "requests_in_flight_max": 1});
+    let shop = Shop::open_with(config).await;
+    let (cached, slow) = (Key::new("cached"), Key::new("slow"));
+    let body = |id: &str| format!(r#"[{{"topic":"level","id":"{id}"}}]"#);
+    shop.keys.publish(&cached);
+    assert_eq!(shop.send(&cached.sign(&shop.url, &body("a"))).await.status, 200);
+    shop.keys.hold(true);
+    let (waiting, other) = (slow.sign(&shop.url, &body("b")), cached.sign(&shop.url, &body("c")));
+    let later = async {
+        let asked = async || if shop.keys.fetched().len() == 2 { Ok(()) } else { Err("not yet") };
+        eventually(PATIENCE, "the request for the key", asked).await;
+        shop.send(&other).await.status
+    };
+    let (waited, kept) = tokio::join!(shop.send(&waiting), later);
+    assert_eq!((waited.status, kept), (503, 200));
+    shop.keys.hold(false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_never_fetched_from_an_address_that_is_not_public() {
-    let shop = Shop::open(false).await;
+    let shop = Shop::open_with(json!({})).await;
     let key = Key::new("key-1");
     shop.keys.publish(&key);
     assert_eq!(shop.send(&key.sign(&shop.url, r#"[{"topic":"level","id":"a"}]"#)).await.status, 503);
@@ -183,7 +207,7 @@ async fn a_key_is_never_fetched_from_an_address_that_is_not_public() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_platform_checks_the_url_by_a_challenge_or_a_ping() {
-    let shop = Shop::open(true).await;
+    let shop = Shop::open().await;
     let url = &shop.url;
     let expected = json!({"response": platform::response("x<1>", SECRET, url)}).to_string();
     let (status, seen, body) = shop.get(&format!("{url}?challenge=x%3C1%3E")).await;

@@ -5,7 +5,7 @@ use crate::{
     body::{self, BadBody, BodyWorkers, Coding},
     claim::Claim,
     input_count::Input,
-    room::{NoRoom, Room},
+    room::{NoRoom, RequestRoom, Room},
 };
 use bytes::Bytes;
 use http_body_util::Full;
@@ -109,7 +109,6 @@ impl WebhookServer {
         client: &Client,
     ) -> Result<Response<Full<Bytes>>, BadBody> {
         let input = self.intake.input();
-        let received_at = runner::now();
         let (parts, body) = request.into_parts();
         let known = self.intake.platform(platform);
         let webhooks = known.and_then(|platform| platform.webhooks());
@@ -133,49 +132,63 @@ impl WebhookServer {
         let Ok(mut room) = self.room.enter() else {
             return Ok(refuse_unread(&parts, body, input.ended(Reply::NoRoom)));
         };
-        let ended = |reply| Ok(response(input.ended(reply)));
-        let signed = match body::read(body, limit_bytes, &mut room).await {
-            Ok(signed) => signed,
-            Err(BadBody::Refused(refusal)) => return ended(self.intake.refuse(&claim, refusal)),
-            Err(BadBody::NoRoom) => return ended(Reply::NoRoom),
+        let replied = match body::read(body, limit_bytes, &mut room).await {
+            Ok(signed) => self.accept_signed(claim, &parts.headers, signed, room, client).await?,
+            Err(BadBody::Refused(refusal)) => self.intake.refuse(&claim, refusal),
+            Err(BadBody::NoRoom) => Reply::NoRoom,
             Err(bad) => return Err(bad),
         };
-        let headers: Arc<[_]> = texts(&parts.headers).into();
-        let request = Signed { headers: &headers, body: &signed };
+        Ok(response(input.ended(replied)))
+    }
+
+    /// Accepts a webhook whose body was received completely: verifies it, decodes it, and has it kept.
+    async fn accept_signed(
+        &self,
+        claim: Claim,
+        headers: &HeaderMap,
+        signed: Bytes,
+        mut room: RequestRoom,
+        client: &Client,
+    ) -> Result<Reply, BadBody> {
+        let received_at = runner::now();
+        let limit_bytes = claim.platform.spec().body_bytes_max;
+        let named: Arc<[_]> = texts(headers).into();
+        let request = Signed { headers: &named, body: &signed };
         let origin = Some(client.origin());
-        let key = match self.intake.public_key(&claim, &request, origin, received_at).await {
+        let key = tokio::select! {
+            key = self.intake.public_key(&claim, &request, origin, received_at) => key,
+            // The body would stay in memory for as long as the platform takes.
+            () = room.displaced() => return Ok(Reply::NoRoom),
+        };
+        let key = match key {
             Ok(key) => key,
-            Err(reply) => return ended(reply),
+            Err(reply) => return Ok(reply),
         };
         let claim = Arc::new(claim);
-        let proving = {
-            let (claim, headers, signed) = (Arc::clone(&claim), Arc::clone(&headers), signed.clone());
-            let prove = move || {
-                let request = Signed { headers: &headers, body: &signed };
-                claim.prove(&request, key.as_deref(), received_at)
-            };
-            self.workers.run(request.body.len(), prove)
+        let prove = {
+            let (claim, named, signed) = (Arc::clone(&claim), Arc::clone(&named), signed.clone());
+            move || claim.prove(&Signed { headers: &named, body: &signed }, key.as_deref(), received_at)
         };
-        let proven = match proving.await? {
+        let proven = match self.workers.run(signed.len(), prove).await? {
             Ok(proven) => proven,
-            Err(reply) => return ended(reply),
+            Err(reply) => return Ok(reply),
         };
         if room.prove() == Err(NoRoom) {
-            return ended(Reply::NoRoom);
+            return Ok(Reply::NoRoom);
         }
         client.prove();
-        let encodings = parts.headers.get_all(CONTENT_ENCODING);
+        let encodings = headers.get_all(CONTENT_ENCODING);
         let plain = match Coding::of(encodings.iter().map(HeaderValue::as_bytes)) {
             Ok(coding) => self.workers.decoded(coding, &signed, limit_bytes, &mut room).await,
             Err(bad) => Err(bad),
         };
         drop(signed);
-        ended(match plain {
-            Ok(plain) => self.intake.accept(&proven, &headers, plain).await,
-            Err(BadBody::Refused(refusal)) => self.intake.refuse(&claim, refusal),
-            Err(BadBody::NoRoom) => Reply::NoRoom,
-            Err(bad) => return Err(bad),
-        })
+        match plain {
+            Ok(plain) => Ok(self.intake.accept(&proven, &named, plain).await),
+            Err(BadBody::Refused(refusal)) => Ok(self.intake.refuse(&claim, refusal)),
+            Err(BadBody::NoRoom) => Ok(Reply::NoRoom),
+            Err(bad) => Err(bad),
+        }
     }
 
     /// Replies to a POST request without a signature: it may be a handshake. The body is read only if the platform

@@ -4,6 +4,7 @@ use super::platform::Key;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -15,6 +16,7 @@ struct State {
     keys: BTreeMap<String, String>,
     fetched: Vec<String>,
     is_failing: bool,
+    is_held: bool,
 }
 
 /// A server that has `/keys/{id}`; it serves until the test ends.
@@ -46,6 +48,11 @@ impl KeyServer {
         self.state.lock().expect("no panic").is_failing = is_failing;
     }
 
+    /// Leaves requests without a reply for as long as this is set.
+    pub(crate) fn hold(&self, is_held: bool) {
+        self.state.lock().expect("no panic").is_held = is_held;
+    }
+
     /// The paths of all requests, in their order.
     pub(crate) fn fetched(&self) -> Vec<String> {
         self.state.lock().expect("no panic").fetched.clone()
@@ -71,6 +78,9 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
             None => ("404 Not Found", String::new()),
         }
     };
+    while state.lock().expect("no panic").is_held {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let reply =
         format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     stream.write_all(reply.as_bytes()).await.ok();
