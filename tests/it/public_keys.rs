@@ -193,6 +193,7 @@ async fn a_request_that_waits_for_its_key_gives_way_to_another() {
     };
     let (waited, kept) = tokio::join!(shop.send(&waiting), later);
     assert_eq!((waited.status, kept), (503, 200));
+    assert_eq!(waited.body["detail"], "too many requests are under way", "it gave way before the key came");
     shop.keys.hold(false);
 }
 
