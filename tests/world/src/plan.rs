@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     Unavailable,
     /// The call has its effect, and the reply is lost.
     ReplyLost,
+    /// The call has its effect, and the process dies after it has settled the first write of it.
+    SettledInPart,
 }
 
 /// One act or fault.
@@ -287,10 +289,16 @@ impl Draw {
                 let at = after(seconds).after(Duration::from_millis(self.rng.random_range(600..1_000)));
                 let (good, place) =
                     (self.rng.random_range(0..self.goods), self.rng.random_range(0..self.places));
-                let faults = [Fault::Slow(9), Fault::Throttled, Fault::Unavailable, Fault::ReplyLost];
+                let faults = [
+                    Fault::Slow(9),
+                    Fault::Throttled,
+                    Fault::Unavailable,
+                    Fault::ReplyLost,
+                    Fault::SettledInPart,
+                ];
                 let act = match self.rng.random_range(0..4) {
                     0 => Act::Move { shop: other, good, place, by: -Decimal::ONE },
-                    1 => Act::Call { shop: other, fault: faults[self.rng.random_range(0..4)] },
+                    1 => Act::Call { shop: other, fault: faults[self.rng.random_range(0..5)] },
                     _ => continue,
                 };
                 steps.push(Step { at, act });

@@ -19,7 +19,7 @@ pub struct Write<V> {
     /// The trace of the change that made it due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceParent>,
-    /// True if an attempt was made in one request with other writes, so that not all attempts have one key.
+    /// True if an attempt was made in one request with other writes, so that the attempts may have different keys.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub batched: bool,
 }

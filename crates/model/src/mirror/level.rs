@@ -421,7 +421,7 @@ impl LevelMirror {
                 (self.schedule.error, self.schedule.refused) = (None, false);
                 self.taken(write, meanwhile, version, now)
             }
-            // An earlier attempt had another key: the number may be its effect.
+            // An earlier attempt may have had another key: the number may be its effect.
             CallResult::Conflict if write.batched && write.attempts > 1 => {
                 self.is_in_doubt(write, meanwhile, now);
                 Settled::NeedsReading

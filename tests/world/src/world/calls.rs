@@ -60,7 +60,7 @@ impl World {
                 self.write(shop, &due);
                 all(CallError::transient("no reply"))
             }
-            Some(Fault::Slow(_)) | None => self.write(shop, &due),
+            Some(Fault::Slow(_) | Fault::SettledInPart) | None => self.write(shop, &due),
         };
         let takes = match fault {
             Some(Fault::Slow(seconds)) => Duration::from_secs(u64::from(seconds)),
@@ -86,7 +86,10 @@ impl World {
             attempt: due.attempt,
             outcome,
         };
-        let called = due.into_iter().zip(outcomes).map(called).collect();
+        let mut called: Vec<Called> = due.into_iter().zip(outcomes).map(called).collect();
+        if fault == Some(Fault::SettledInPart) {
+            called.truncate(1);
+        }
         self.schedule(self.now.after(takes), Scheduled::Ends { connection: id, called, epoch: self.epoch });
     }
 
