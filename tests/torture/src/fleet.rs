@@ -34,7 +34,7 @@ const INTAKE_PORTS: std::ops::Range<u16> = 18_000..30_000;
 /// Number of database sessions for all replicas: 60, less those that listen for changes and those of the run itself.
 const SESSIONS: u8 = 42;
 /// Logs less of what happens thousands of times, and more of what is counted here.
-const LOG_FILTER: &str = "info,async_nats=warn,bus::append=debug,runner::stage_loop=error,propagate=error,apply::partition=error,fetch=error";
+const LOG_FILTER: &str = "info,async_nats=warn,bus::publish=debug,runner::stage_loop=error,propagate=error,apply::partition=error,fetch=error";
 
 /// A replica's slot, which outlives its processes.
 pub(crate) struct Slot {
