@@ -21,8 +21,8 @@ pub trait PublicKeys: Sync {
 /// Upper limit of an id's length, in bytes.
 const ID_BYTES_MAX: usize = 64;
 
-/// The id of a public key: 1 to 64 ASCII alphanumeric characters, `-` and `_`, so that it can't change the URL of the request that it
-/// is put into.
+/// The id of a public key: 1 to 64 ASCII alphanumeric characters, `-` and `_`, so that it can't change the URL of the
+/// request that it is put into.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyId(String);
 
