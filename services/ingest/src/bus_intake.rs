@@ -47,7 +47,7 @@ pub(crate) struct ReplySender {
 impl ReplySender {
     /// Registers the metrics.
     pub(crate) fn new(metrics: &Metrics) -> Result<Self, prometheus::Error> {
-        let help = "ReplySender that were not sent, as the sender named a subject for them that is no inbox";
+        let help = "Replies that were not sent, as the sender named a subject for them that is no inbox";
         let refused = IntCounterVec::new(Opts::new("tillflow_replies_refused_total", help), &["by"])?;
         metrics.registry().register(Box::new(refused.clone()))?;
         let reconnects = IntCounter::new(
@@ -199,7 +199,7 @@ struct Permits {
 
 /// A request's permit and room, until the response.
 struct Permit {
-    _held: MessageRoom,
+    _room: MessageRoom,
     _waiting: OwnedSemaphorePermit,
     at_once: Arc<Semaphore>,
 }
@@ -214,8 +214,8 @@ impl Permits {
     /// no room.
     fn take(&self, bytes: usize) -> Result<Permit, NoRoom> {
         let waiting = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| NoRoom)?;
-        let held = self.room.hold(bytes)?;
-        Ok(Permit { _held: held, _waiting: waiting, at_once: Arc::clone(&self.at_once) })
+        let room = self.room.hold(bytes)?;
+        Ok(Permit { _room: room, _waiting: waiting, at_once: Arc::clone(&self.at_once) })
     }
 }
 
