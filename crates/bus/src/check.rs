@@ -35,6 +35,8 @@ pub struct Profile {
     pub max_payload_bytes: usize,
     /// The durability of an acknowledged message.
     pub durability: Durability,
+    /// The number of cores of a single server; `None` if its monitoring URL isn't asked.
+    pub cores: Option<usize>,
 }
 
 /// The durability of a message that the broker has acknowledged.
@@ -80,15 +82,15 @@ pub(crate) async fn check(client: &Client, config: &BusConfig) -> Result<Profile
         let reason = format!("it is a single server, and {} replicas are asked for", config.replicas);
         return unfit(reason, CLUSTER_REMEDY);
     }
-    let durability = match durability(&info, config).await {
-        Ok(durability) => durability,
+    let (durability, cores) = match durability(&info, config).await {
+        Ok(shown) => shown,
         Err(reason) if config.allow_unsafe => {
             tracing::warn!(%reason, "an acknowledged message may be lost in a power cut");
-            Durability::Unsafe { reason }
+            (Durability::Unsafe { reason }, None)
         }
         Err(reason) => return unfit(reason, REMEDY),
     };
-    Ok(Profile { server_version: info.version, max_payload_bytes: info.max_payload, durability })
+    Ok(Profile { server_version: info.version, max_payload_bytes: info.max_payload, durability, cores })
 }
 
 fn version(text: &str) -> Option<(u32, u32)> {
@@ -96,10 +98,10 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// The durability that can be shown, or the reason why none can.
-async fn durability(info: &ServerInfo, config: &BusConfig) -> Result<Durability, String> {
+/// The durability that can be shown, with the number of the server's cores, or the reason why none can.
+async fn durability(info: &ServerInfo, config: &BusConfig) -> Result<(Durability, Option<usize>), String> {
     if config.replicas >= 3 {
-        return Ok(Durability::Replicated(config.replicas));
+        return Ok((Durability::Replicated(config.replicas), None));
     }
     let Some(url) = &config.monitoring_url else {
         return Err(
@@ -113,7 +115,7 @@ async fn durability(info: &ServerInfo, config: &BusConfig) -> Result<Durability,
         return Err("its monitoring URL is that of another server".to_owned());
     }
     if about.jetstream.config.sync_always {
-        Ok(Durability::Synced)
+        Ok((Durability::Synced, about.cores))
     } else {
         Err("it acknowledges messages before they are on disk".to_owned())
     }
@@ -123,6 +125,7 @@ async fn durability(info: &ServerInfo, config: &BusConfig) -> Result<Durability,
 #[derive(Deserialize)]
 struct Varz {
     server_id: String,
+    cores: Option<usize>,
     jetstream: VarzJetStream,
 }
 

@@ -118,6 +118,15 @@ impl Bus {
         Ok(Self { inner: Arc::new(inner), validator: None })
     }
 
+    /// The number of partitions of the installation that a broker has the streams of; `None` if it has none.
+    pub async fn installed_partitions(config: &BusConfig) -> Result<Option<PartitionCount>, BusError> {
+        let bus = Self::connect(config).await?;
+        let info = bus.stream_info(layout::APPLIED).await?;
+        bus.drain().await?;
+        let count = info.and_then(|info| info.config.metadata.get(layout::PARTITIONS_KEY)?.parse().ok());
+        Ok(count.and_then(PartitionCount::new))
+    }
+
     /// Returns the same connection with a validator: a message that `validator` refuses is foreign. Without a
     /// validator, headers alone decide.
     #[must_use]

@@ -14,16 +14,17 @@ use crate::{
     failure::Failed,
     output,
 };
-use model::PartitionCount;
 use sandbox::Scratch;
+
+/// Upper limit of deliveries that wait for their response at once, at a rate that the pipeline sustains.
+const IN_FLIGHT_MAX: u32 = 4096;
 
 pub(crate) async fn run(arguments: Bench, output: Output) -> Result<(), Failed> {
     match arguments.what {
         Benched::Pipeline(arguments) => pipeline::run(arguments, output).await,
         Benched::Latency(arguments) => {
-            // At a rate that the pipeline sustains, so few are in flight that the limit has no effect.
             let (load, rate) = (arguments.load, arguments.rate);
-            pipeline::run(PipelineBench { load, rate, in_flight: 4096 }, output).await
+            pipeline::run(PipelineBench { load, rate, in_flight: IN_FLIGHT_MAX }, output).await
         }
         Benched::Ingest(arguments) => ingest::run(arguments, output).await,
         Benched::Replay(arguments) => replay::run(arguments, output).await,
@@ -32,11 +33,11 @@ pub(crate) async fn run(arguments: Bench, output: Output) -> Result<(), Failed> 
 
 /// Starts servers with the stores of a load.
 async fn servers(scratch: &Scratch, load: &Load) -> Result<Servers, Failed> {
-    let partitions = PartitionCount::new(load.partitions)
-        .ok_or_else(|| Failed::Usage("--partitions is a power of two up to 1024".to_owned()))?;
     output::progress("starting a broker and a database of its own");
     let mut servers = Servers::start(scratch.path()).await?;
-    servers.bus.partitions = partitions;
+    if let Some(partitions) = load.partitions {
+        servers.bus.partitions = partitions;
+    }
     feed::provision(&servers.store, load).await?;
     Ok(servers)
 }

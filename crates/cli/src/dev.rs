@@ -10,10 +10,12 @@ use crate::{
     failure::Failed,
     output, port,
 };
-use bus::{BusConfig, Credentials, Keyring, User, seed_file};
+use bus::{Bus, BusConfig, Credentials, Keyring, User, seed_file};
+use model::PartitionCount;
 use runner::{AdminServer, LogConfig, LogFormat, Metrics, Readiness};
 use sandbox::{Nats, NatsOptions, Postgres, PostgresOptions};
 use std::{
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -51,7 +53,9 @@ impl Servers {
             monitoring_url: Some(nats.monitoring_url()),
             ..BusConfig::default()
         };
-        let bus = as_user(bus, &users, &User::Administrator);
+        let mut bus = as_user(bus, &users, &User::Administrator);
+        let installed = Bus::installed_partitions(&bus).await?;
+        bus.partitions = installed.unwrap_or_else(|| PartitionCount::for_cores(cores()));
         let store_config = dev_store_config(dir, &postgres.url())?;
         let store = Store::connect(&store_config, store_config.vault()?).await?;
         store.migrate().await?;
@@ -96,6 +100,11 @@ impl Servers {
         postgres?;
         Ok(nats?)
     }
+}
+
+/// The number of cores of this machine.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// Creates the users of a dev environment's broker at its first start; returns them in the form of the
@@ -153,6 +162,7 @@ async fn with_servers(
     };
     let running = Running {
         nats_url: servers.nats.url(),
+        partitions: servers.bus.partitions,
         postgres_url: servers.postgres.url(),
         ingest_url,
         metrics_url,

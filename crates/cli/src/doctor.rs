@@ -11,6 +11,7 @@ use crate::{
     table::{Table, left},
 };
 use bus::Placement;
+use model::PartitionCount;
 use serde_json::json;
 use std::collections::BTreeMap;
 use store::Store;
@@ -28,9 +29,11 @@ pub(crate) async fn run(target: Target, output: Output) -> Result<(), Failed> {
         Output::Text => {
             let mut table = Table::new([left("part"), left("state")]);
             let broker = format!("nats-server {}: {}", profile.server_version, profile.durability);
+            let partitions = partitions(bus.partitions(), profile.cores);
             let database = "answers, tables are of this version".to_owned();
             let platforms = troubled.iter().map(|state| ("platform", connection::trouble(state)));
-            std::iter::once(("broker", broker))
+            [("broker", broker), ("partitions", partitions)]
+                .into_iter()
                 .chain(reported(&placements).into_iter().map(|state| ("streams", state)))
                 .chain([("database", database)])
                 .chain(state.lines())
@@ -43,6 +46,8 @@ pub(crate) async fn run(target: Target, output: Output) -> Result<(), Failed> {
                 "version": profile.server_version,
                 "max_payload_bytes": profile.max_payload_bytes,
                 "durability": format!("{:?}", profile.durability),
+                "partitions": bus.partitions().get(),
+                "cores": profile.cores,
                 "streams": placements.iter().map(placement).collect::<Vec<_>>(),
             },
             "database": {"answers": true},
@@ -55,6 +60,18 @@ pub(crate) async fn run(target: Target, output: Output) -> Result<(), Failed> {
     match state.findings() {
         0 => Ok(()),
         findings => Err(Failed::Other(format!("{findings} of these need someone to act"))),
+    }
+}
+
+/// Describes the number of partitions, and that of a new installation if the broker's machine suggests another.
+fn partitions(count: PartitionCount, cores: Option<usize>) -> String {
+    let suggested = cores.map(|cores| (cores, PartitionCount::for_cores(cores)));
+    match suggested.filter(|(_, suggested)| *suggested != count) {
+        Some((cores, suggested)) => {
+            let (count, suggested) = (count.get(), suggested.get());
+            format!("{count}; chosen once: a new installation on {cores} cores would have {suggested}")
+        }
+        None => count.get().to_string(),
     }
 }
 
@@ -125,6 +142,15 @@ mod tests {
             leader,
             followers: vec![follower("b", 0), follower("c", behind)],
         }
+    }
+
+    #[test]
+    fn another_number_of_partitions_is_suggested_only_where_the_cores_are_known_and_speak_for_it() {
+        let sixteen = PartitionCount::new(16).unwrap();
+        assert_eq!(partitions(sixteen, None), "16");
+        assert_eq!(partitions(sixteen, Some(32)), "16");
+        let said = partitions(sixteen, Some(2));
+        assert_eq!(said, "16; chosen once: a new installation on 2 cores would have 1");
     }
 
     #[test]

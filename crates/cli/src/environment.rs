@@ -2,6 +2,7 @@
 
 use crate::{cli::Target, failure::Failed};
 use bus::{Bus, BusConfig, Credentials, User, seed_file};
+use model::PartitionCount;
 use runner::Config;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,8 @@ use store::{Store, StoreConfig};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Running {
     pub(crate) nats_url: String,
+    /// Number of partitions of the installation.
+    pub(crate) partitions: PartitionCount,
     pub(crate) postgres_url: String,
     pub(crate) ingest_url: String,
     pub(crate) metrics_url: String,
@@ -129,6 +132,7 @@ fn bus_config(running: &Running) -> BusConfig {
         servers: vec![running.nats_url.clone()],
         monitoring_url: Some(running.nats_monitoring_url.clone()),
         name: "tillflow".to_owned(),
+        partitions: running.partitions,
         ..BusConfig::default()
     };
     as_user(config, &running.nats_users, &User::Operator)

@@ -25,6 +25,13 @@ impl PartitionCount {
         (count.is_power_of_two() && count <= 1024).then_some(Self(count))
     }
 
+    /// Returns the count for a new installation whose broker and services share that many cores: one for two of them, up
+    /// to 16. Each partition costs every stage messages and every transaction of its own.
+    pub fn for_cores(cores: usize) -> Self {
+        let count = cores.div_ceil(2).next_power_of_two().min(16);
+        Self(u16::try_from(count).unwrap_or(16))
+    }
+
     /// The count.
     pub const fn get(self) -> u16 {
         self.0
@@ -106,6 +113,12 @@ mod tests {
         assert_eq!(count.of(&StoreId::new("a").unwrap()), Partition((0xe40c_292c_u32 % 16) as u16));
         assert_eq!(count.of(&StoreId::new("foobar").unwrap()), Partition((0xbf9c_f968_u32 % 16) as u16));
         assert!(PartitionCount::new(12).is_none());
+    }
+
+    #[test]
+    fn a_new_installation_has_a_partition_for_two_cores() {
+        let counts = [1, 2, 3, 4, 8, 12, 32, 1000].map(|cores| PartitionCount::for_cores(cores).get());
+        assert_eq!(counts, [1, 1, 2, 2, 4, 8, 16, 16]);
     }
 
     #[test]

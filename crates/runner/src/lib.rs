@@ -27,6 +27,7 @@ mod serve;
 mod stage_io;
 mod stage_loop;
 mod telemetry;
+mod token_bucket;
 mod version;
 
 pub use admin::{AdminServer, Readiness};
@@ -47,4 +48,5 @@ pub use serve::{Client, Listening, NoPermit, Origin, doubled, serve, serve_conne
 pub use stage_io::{Batch, Head, Input, Output, Positioned, StageIo, readable, unreadable};
 pub use stage_loop::run_stage;
 pub use telemetry::start as start_logging;
+pub use token_bucket::TokenBucket;
 pub use version::{COMMIT, PROFILE, VERSION, VERSION_TEXT};

@@ -15,15 +15,19 @@ mod refused;
 pub mod replay;
 mod upkeep;
 mod worker;
+mod workers;
 
 use runner::{Alerts, Failure, Janitor, Retention, Service};
 use serde::Deserialize;
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 use store::{Store, StoreConfig};
-use worker::Workers;
+use workers::Workers;
 
 /// The name of the stage.
 pub(crate) const STAGE: &str = "apply";
+
+/// Concurrent transactions unless set otherwise.
+const WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("above zero");
 
 /// The configuration of the service.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,7 +35,7 @@ pub(crate) const STAGE: &str = "apply";
 pub struct Config {
     /// The database.
     pub store: StoreConfig,
-    /// Number of transactions that run at once; a partition always uses the same worker.
+    /// Upper limit of concurrent transactions; several run only while a backlog waits.
     pub workers: NonZeroUsize,
     /// Retention of RAW after an event was applied, in seconds, which limits what can be replayed. Seven days
     /// unless set.
@@ -44,7 +48,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             store: StoreConfig::default(),
-            workers: NonZeroUsize::MIN,
+            workers: WORKERS,
             replay_window_seconds: 7 * 24 * 60 * 60,
             dedupe_window_seconds: 24 * 60 * 60,
         }

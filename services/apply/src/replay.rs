@@ -3,7 +3,8 @@
 
 use crate::{
     batch::{Batch, Content, Spare},
-    worker::{self, Workers},
+    worker,
+    workers::Workers,
 };
 use model::{DroppedInput, Event, EventId, Partition, Position, record::WriteLogEntry};
 use runner::Metrics;

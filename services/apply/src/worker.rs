@@ -1,10 +1,11 @@
-//! Transactions. Each commits the waiting batches of all partitions of its worker: group commit in Postgres too.
+//! Transactions. Each commits batches of several partitions: group commit in Postgres too.
 
 use crate::{
     STAGE,
     batch::{Batch, Content, Spare},
     decide::{Fold, Folded, Rejected, first_keys, row_keys},
     halving::{Committed, CommittedChange},
+    workers::Job,
 };
 use bus::Bus;
 use futures::FutureExt as _;
@@ -14,34 +15,15 @@ use model::{
 };
 use runner::{Alerts, Metrics, chain, dead_letter, kill_point};
 use stage::Fault;
-use std::{
-    collections::BTreeMap,
-    num::NonZeroUsize,
-    panic::AssertUnwindSafe,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, time::Instant};
 use store::{ApplyTransaction, Cursor, CursorMove, Store, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tracing::Instrument as _;
 use wire::Original;
 
-/// Upper limit of events per transaction; a partition's batch is never split.
-const EVENTS_MAX: usize = 2000;
-/// Minimum time between the beginnings of two transactions. Under load each then commits all batches that arrived
-/// meanwhile instead of a handful of events; a batch that finds the worker idle never waits.
-const COMMIT_INTERVAL: Duration = Duration::from_millis(4);
 /// Upper limit of loading rounds per batch: events, the mirrors they are about, the links of items without a mirror,
 /// the mirrors of those, their levels and the other platforms' mirrors.
 pub(crate) const ROUNDS_MAX: usize = 7;
-/// Upper limit of batches that wait for a worker.
-const WAITING_MAX: usize = 64;
-
-struct Job {
-    batch: Batch,
-    spare: Spare,
-    done: oneshot::Sender<Result<Committed, Fault>>,
-}
-
 /// A job whose batch was moved into a transaction.
 struct Waiting {
     partition: Partition,
@@ -49,43 +31,6 @@ struct Waiting {
     reaches: Position,
     spare: Spare,
     done: oneshot::Sender<Result<Committed, Fault>>,
-}
-
-/// The workers. After a drop they end once their queues are empty.
-pub(crate) struct Workers {
-    queues: Vec<mpsc::Sender<Job>>,
-}
-
-impl Workers {
-    /// Starts `count` workers.
-    ///
-    /// Events that can't be applied are dead-lettered through `dead_letters`; without it, they are only recorded.
-    pub(crate) fn start(
-        count: NonZeroUsize,
-        store: &Store,
-        metrics: &Metrics,
-        dead_letters: Option<&Bus>,
-    ) -> Self {
-        let start = |_| {
-            let (queue, jobs) = mpsc::channel(WAITING_MAX);
-            let alerts = Alerts::new(STAGE, metrics, dead_letters);
-            let (store, metrics) = (store.clone(), metrics.clone());
-            let worker = Worker { store, metrics, alerts, dead_letters: dead_letters.cloned() };
-            tokio::spawn(worker.run(jobs));
-            queue
-        };
-        Self { queues: (0..count.get()).map(start).collect() }
-    }
-
-    /// Commits a batch, together with the other waiting ones. If the database refuses events for good, only these are
-    /// discarded; to find them, the batch's content is built again from `spare`.
-    pub(crate) async fn commit(&self, batch: Batch, spare: Spare) -> Result<Committed, Fault> {
-        let (done, outcome) = oneshot::channel();
-        let ended = || Fault::transient("the worker", "it has ended");
-        let queue = &self.queues[usize::from(batch.partition.0) % self.queues.len()];
-        queue.send(Job { batch, spare, done }).await.map_err(|_| ended())?;
-        outcome.await.unwrap_or_else(|_| Err(ended()))
-    }
 }
 
 pub(crate) struct Worker {
@@ -96,23 +41,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    async fn run(self, mut jobs: mpsc::Receiver<Job>) {
-        let mut next = tokio::time::Instant::now();
-        while let Some(first) = jobs.recv().await {
-            tokio::time::sleep_until(next).await;
-            next = tokio::time::Instant::now() + COMMIT_INTERVAL;
-            let mut together = vec![first];
-            let mut events = together[0].batch.content.weight();
-            while events < EVENTS_MAX {
-                let Ok(job) = jobs.try_recv() else { break };
-                events += job.batch.content.weight();
-                together.push(job);
-            }
-            self.work(together).await;
-        }
-    }
-
-    async fn work(&self, jobs: Vec<Job>) {
+    /// Commits the batches of jobs in one transaction and reports each partition's result.
+    pub(crate) async fn work(&self, jobs: Vec<Job>) {
         let began = Instant::now();
         let (mut batches, mut waiting) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
         for Job { batch, spare, done } in jobs {

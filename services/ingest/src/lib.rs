@@ -7,7 +7,7 @@ mod body;
 mod bus_intake;
 mod claim;
 mod directory;
-mod flush_interval;
+mod flush_schedule;
 mod http;
 mod input_count;
 mod intake;

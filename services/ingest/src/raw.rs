@@ -1,9 +1,9 @@
 //! Appends to RAW: one append in flight per partition; deliveries that wait meanwhile go into the next batch.
 
-use crate::{flush_interval::FlushInterval, quota::Quotas};
+use crate::{flush_schedule::FlushSchedule, quota::Quotas};
 use bus::{AppendError, Bus, Feed, FeedRoom};
 use model::{Delivery, Partition, PartitionCount, StoreId};
-use runner::{Alerts, Metrics, Service};
+use runner::{Alerts, Metrics, Service, TokenBucket};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -29,13 +29,16 @@ const USAGE_READ_EVERY: Duration = Duration::from_secs(1);
 const READS_PER_REPORT: u32 = 5;
 /// Kind of the alert that reports them.
 const RAW_SHARE: &str = "raw_share";
-/// Flush interval: minimum time between two appends, whichever partitions they are of. Under load each batch then takes
-/// the deliveries that arrived meanwhile, and every stage behind the intake has correspondingly fewer messages to
-/// handle; a delivery that finds the intake idle never waits.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(16);
+/// Number of appends after a quiet time that wait for nothing.
+const APPENDS_SAVED_MAX: u32 = 16;
+/// Interval of appends under load: each batch then takes the deliveries that arrived meanwhile, and every stage behind
+/// the intake has correspondingly fewer messages to handle.
+const APPEND_INTERVAL: Duration = Duration::from_millis(8);
+/// Upper limit of the interval of a partition's appends, with several partitions.
+const FLUSH_INTERVAL_MAX: Duration = Duration::from_millis(16);
 /// Number of waiting deliveries, of all partitions, from which none of them waits for the flush interval: that many
 /// senders that continue only after a response aren't delayed by it.
-const FLUSH_AT_DELIVERIES: usize = 32;
+const FLUSH_AT_DELIVERIES: usize = 64;
 /// Upper limit of deliveries that wait for their partition; beyond it the sender is asked to retry.
 const WAITING_MAX: usize = 2048;
 const STAGE: &str = "ingest";
@@ -65,7 +68,7 @@ pub struct RawWriter {
     bus: Bus,
     partitions: PartitionCount,
     queues: Arc<[mpsc::Sender<Waiting>]>,
-    interval: Arc<FlushInterval>,
+    schedule: Arc<FlushSchedule>,
 }
 
 impl RawWriter {
@@ -74,7 +77,8 @@ impl RawWriter {
         let Service { bus, replica, metrics, .. } = service;
         let partitions = bus.partitions();
         let (backpressure, delay) = watch::channel(Duration::ZERO);
-        let interval = Arc::new(FlushInterval::new(FLUSH_INTERVAL, FLUSH_AT_DELIVERIES));
+        let bucket = TokenBucket::new(APPENDS_SAVED_MAX, APPEND_INTERVAL);
+        let schedule = Arc::new(FlushSchedule::new(bucket, FLUSH_INTERVAL_MAX, FLUSH_AT_DELIVERIES));
         tokio::spawn(watch_usage(bus.clone(), backpressure, Arc::clone(quotas), alerts));
         let queue = |partition| {
             let (sender, waiting) = mpsc::channel(WAITING_MAX);
@@ -85,12 +89,12 @@ impl RawWriter {
                 metrics: metrics.clone(),
                 quotas: Arc::clone(quotas),
                 delay: delay.clone(),
-                interval: Arc::clone(&interval),
+                schedule: Arc::clone(&schedule),
             };
             tokio::spawn(writer.run(waiting));
             sender
         };
-        Self { bus: bus.clone(), partitions, queues: partitions.all().map(queue).collect(), interval }
+        Self { bus: bus.clone(), partitions, queues: partitions.all().map(queue).collect(), schedule }
     }
 
     /// The room of RAW that keeps the deliveries of that store.
@@ -103,9 +107,9 @@ impl RawWriter {
         let partition = self.partitions.of(&delivery.origin.store);
         let queue = self.queues.get(usize::from(partition.0)).ok_or(NotKept::Unavailable)?;
         let (kept, answer) = oneshot::channel();
-        self.interval.arrived();
+        self.schedule.arrived();
         if queue.try_send(Waiting { delivery, kept }).is_err() {
-            self.interval.taken(1);
+            self.schedule.taken(1);
             return Err(NotKept::Busy);
         }
         answer.await.unwrap_or(Err(NotKept::Unavailable))
@@ -149,7 +153,7 @@ struct Writer {
     metrics: Metrics,
     quotas: Arc<Quotas>,
     delay: watch::Receiver<Duration>,
-    interval: Arc<FlushInterval>,
+    schedule: Arc<FlushSchedule>,
 }
 
 impl Writer {
@@ -164,10 +168,10 @@ impl Writer {
                     None => return,
                 },
             };
-            self.interval.tick().await;
+            self.schedule.tick().await;
             let batch;
             (batch, left_over) = gather(first, &mut waiting);
-            self.interval.taken(batch.len());
+            self.schedule.taken(batch.len());
             batch_number += 1;
             let delay = *self.delay.borrow();
             if !delay.is_zero() {

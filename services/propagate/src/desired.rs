@@ -1,16 +1,15 @@
 //! Sets the desired values of platforms, for all partitions of this process in one transaction.
 
 use model::Timestamp;
+use runner::TokenBucket;
 use stage::Fault;
 use std::time::Duration;
 use store::{CursorMove, DesiredChanges, Store, Writes};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, sleep_until},
-};
+use tokio::sync::{mpsc, oneshot};
 
-/// Minimum time between the beginnings of two transactions: the next one includes the changes that arrived meanwhile in
-/// all partitions. A batch that finds the worker idle never waits.
+/// Number of transactions after a quiet time that wait for nothing.
+const WRITES_SAVED_MAX: u32 = 8;
+/// Interval of transactions under load: each then includes the changes that arrived meanwhile in all partitions.
 const WRITE_INTERVAL: Duration = Duration::from_millis(40);
 /// Upper limit of waiting partitions.
 const WAITING_MAX: usize = 1024;
@@ -48,10 +47,9 @@ impl DesiredWriter {
 }
 
 async fn run(store: Store, writes: Writes, now: fn() -> Timestamp, mut jobs: mpsc::Receiver<Job>) {
-    let mut next = Instant::now();
+    let mut bucket = TokenBucket::new(WRITES_SAVED_MAX, WRITE_INTERVAL);
     while let Some(first) = jobs.recv().await {
-        sleep_until(next).await;
-        next = Instant::now() + WRITE_INTERVAL;
+        bucket.take().await;
         let (mut changes, mut steps, mut waiting) = (first.changes, vec![first.step], vec![first.done]);
         let mut count = first.step.number - first.step.from.number;
         while count < CHANGES_MAX {

@@ -15,6 +15,7 @@ use crate::{
 };
 use ::ingest::{Directory, Intake, Limits, Reply};
 use bus::{AppliedReader, Bus, Start};
+use model::PartitionCount;
 use runner::{Metrics, Readiness, Service};
 use sandbox::Scratch;
 use serde_json::json;
@@ -45,7 +46,7 @@ pub(crate) async fn run(arguments: PipelineBench, output: Output) -> Result<(), 
     let measured = measured?;
     output::progress("the same number of streams, passed through");
     let plain = passthrough::run(scratch.path(), partitions, arguments.load.events).await?;
-    report(&arguments, &measured, plain, output);
+    report(&arguments, partitions, &measured, plain, output);
     Ok(())
 }
 
@@ -112,7 +113,13 @@ async fn wait_for(applied: &mut AppliedReader, count: usize, what: &'static str)
     Ok(latencies_ms)
 }
 
-fn report(arguments: &PipelineBench, measured: &Measured, plain_per_second: f64, output: Output) {
+fn report(
+    arguments: &PipelineBench,
+    partitions: PartitionCount,
+    measured: &Measured,
+    plain_per_second: f64,
+    output: Output,
+) {
     let sorted = Latencies::of(measured.latencies_ms.clone());
     let events = figure(sorted.len());
     let per_second = events / measured.seconds;
@@ -129,16 +136,16 @@ fn report(arguments: &PipelineBench, measured: &Measured, plain_per_second: f64,
             },
             "refused": measured.refused, "peak_memory_mib": peak_memory_mib(),
             "pass_through_events_per_second": plain_per_second, "ratio": per_second / plain_per_second,
-            "partitions": arguments.load.partitions, "rate": arguments.rate,
+            "partitions": partitions.get(), "rate": arguments.rate,
         }));
         return;
     }
     let paced =
         if arguments.rate == 0 { "unpaced".to_owned() } else { format!("at {} a second", arguments.rate) };
     output::line(&format!(
-        "{} events, {paced}, {} partitions, every response after a sync to disk",
+        "{} events, {paced}, partitions: {}, every response after a sync to disk",
         sorted.len(),
-        arguments.load.partitions
+        partitions.get()
     ));
     output::line(&format!(
         "  {per_second:.0} events/s in {:.1} s; {} refused and not sent again",

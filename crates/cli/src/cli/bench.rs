@@ -1,6 +1,7 @@
 //! Arguments of measurements.
 
 use clap::{Args, Subcommand};
+use model::PartitionCount;
 
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
@@ -36,9 +37,9 @@ pub(crate) struct Load {
     /// Number of items of each store.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=250))]
     pub(crate) items: u32,
-    /// Number of partitions; on two cores, four have the throughput of sixteen at a lower latency.
-    #[arg(long, default_value_t = 4)]
-    pub(crate) partitions: u16,
+    /// Number of partitions; unless set, that of a new installation on this machine.
+    #[arg(long, value_parser = partition_count)]
+    pub(crate) partitions: Option<PartitionCount>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -49,7 +50,7 @@ pub(crate) struct PipelineBench {
     #[arg(long, default_value_t = 0)]
     pub(crate) rate: u64,
     /// Number of deliveries that wait for their response at once when unpaced.
-    #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) in_flight: u32,
 }
 
@@ -78,4 +79,9 @@ pub(crate) struct IngestBench {
 pub(crate) struct ReplayBench {
     #[command(flatten)]
     pub(crate) load: Load,
+}
+
+fn partition_count(text: &str) -> Result<PartitionCount, String> {
+    let count: u16 = text.parse().map_err(|_| "not a number".to_owned())?;
+    PartitionCount::try_from(count).map_err(str::to_owned)
 }

@@ -23,9 +23,14 @@ fn up_to(raw_sequence: u64) -> Position {
 
 /// The sequences of the messages that a feed still has.
 async fn left(world: &World, feed: Feed) -> Vec<u64> {
+    let last = world.bus.last_sequence(feed, HERE).await.unwrap();
     let mut reader = world.bus.read(feed, HERE, Start::First).await.unwrap();
-    let messages = tokio::time::timeout(PATIENCE, reader.waiting(8)).await.unwrap().unwrap();
-    messages.iter().map(|message| message.sequence).collect()
+    let mut left = Vec::new();
+    while left.last().is_none_or(|sequence| *sequence < last) {
+        let messages = tokio::time::timeout(PATIENCE, reader.waiting(8)).await.unwrap().unwrap();
+        left.extend(messages.iter().map(|message| message.sequence));
+    }
+    left
 }
 
 #[tokio::test(flavor = "multi_thread")]
