@@ -2,14 +2,18 @@
 
 mod cpu;
 mod feed;
+mod http;
 mod ingest;
 mod latencies;
+mod load_thread;
+mod machine;
 mod passthrough;
 mod pipeline;
 mod replay;
+mod report;
 
 use crate::{
-    cli::{Bench, Benched, Load, Output, PipelineBench},
+    cli::{Bench, Benched, LatencyBench, Load, Output, PipelineBench},
     dev::Servers,
     failure::Failed,
     output,
@@ -18,13 +22,16 @@ use sandbox::Scratch;
 
 /// Upper limit of deliveries that wait for their response at once, at a rate that the pipeline sustains.
 const IN_FLIGHT_MAX: u32 = 4096;
+/// Upper limit of connections that send over HTTP.
+const CONNECTIONS_MAX: u32 = 256;
 
 pub(crate) async fn run(arguments: Bench, output: Output) -> Result<(), Failed> {
     match arguments.what {
         Benched::Pipeline(arguments) => pipeline::run(arguments, output).await,
         Benched::Latency(arguments) => {
-            let (load, rate) = (arguments.load, arguments.rate);
-            pipeline::run(PipelineBench { load, rate, in_flight: IN_FLIGHT_MAX }, output).await
+            let LatencyBench { load, rate, http } = arguments;
+            let in_flight = if http { CONNECTIONS_MAX } else { IN_FLIGHT_MAX };
+            pipeline::run(PipelineBench { load, rate, in_flight, http }, output).await
         }
         Benched::Ingest(arguments) => ingest::run(arguments, output).await,
         Benched::Replay(arguments) => replay::run(arguments, output).await,

@@ -6,7 +6,7 @@ mod program;
 mod signing;
 mod users;
 
-pub(crate) use bench::{Bench, Benched, IngestBench, Load, PipelineBench, ReplayBench};
+pub(crate) use bench::{Bench, Benched, IngestBench, LatencyBench, Load, PipelineBench, ReplayBench};
 pub(crate) use decisions::{
     Baseline, Conflicts, ConflictsVerb, ConnectionVerb, Connections, IgnoreLocation, Link, LinkLocation,
     Take, Unlink, Wait,

@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use services::Services;
 
+/// Upper limit of requests a minute per connection: development and demos are not limited.
+const REQUESTS_PER_MINUTE: u32 = 10_000_000;
 /// Interval between checks of the keys of the broker's users.
 const USERS_LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 
@@ -152,7 +154,8 @@ async fn with_servers(
     let readiness = Readiness::default();
     let stop = CancellationToken::new();
     let admin = tokio::spawn(admin.serve(metrics.clone(), readiness.clone(), stop.clone()));
-    let mut services = Services::start(servers, metrics, listener).await?;
+    let intake = ingest::Config { requests_per_minute: REQUESTS_PER_MINUTE, ..ingest::Config::default() };
+    let mut services = Services::start(servers, metrics, listener, intake).await?;
 
     let demo =
         if arguments.demo { Some(demo::Demo::start(&servers.store, &ingest_url).await?) } else { None };

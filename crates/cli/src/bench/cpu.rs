@@ -1,6 +1,6 @@
 //! CPU time of processes, from `/proc` (proc(5)).
 
-use std::fs;
+use std::{fmt::Display, fs};
 
 /// Clock ticks a second; 100 on every Linux that Rust runs on (`sysconf(_SC_CLK_TCK)`).
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -8,7 +8,10 @@ const TICKS_PER_SECOND: f64 = 100.0;
 /// CPU seconds of our process, the broker, and the database with all its processes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CpuSeconds {
+    /// Without the threads of the load.
     pub(crate) ours: f64,
+    /// The threads that send and observe.
+    pub(crate) load: f64,
     pub(crate) broker: f64,
     pub(crate) database: f64,
 }
@@ -19,6 +22,7 @@ impl CpuSeconds {
         let children = children_of(database);
         Self {
             ours: of(std::process::id()),
+            load: 0.0,
             broker: of(broker),
             database: of(database) + children.into_iter().map(of).sum::<f64>(),
         }
@@ -28,26 +32,33 @@ impl CpuSeconds {
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self {
             ours: self.ours - earlier.ours,
+            load: self.load - earlier.load,
             broker: self.broker - earlier.broker,
             database: self.database - earlier.database,
         }
     }
 
-    pub(crate) fn total(self) -> f64 {
-        self.ours + self.broker + self.database
+    /// The same, with `seconds` of our process counted as load.
+    pub(crate) fn with_load(self, seconds: f64) -> Self {
+        Self { ours: self.ours - seconds, load: self.load + seconds, ..self }
     }
 }
 
-/// The fields of `/proc/<pid>/stat` behind the name, which may hold spaces.
-fn stat(pid: u32) -> Option<Vec<u64>> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// CPU seconds of the calling thread.
+pub(crate) fn of_this_thread() -> f64 {
+    of("thread-self")
+}
+
+/// The fields of `/proc/<process>/stat` behind the name, which may hold spaces.
+fn stat(process: impl Display) -> Option<Vec<u64>> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let (_, fields) = text.rsplit_once(')')?;
     Some(fields.split_whitespace().skip(1).map(|field| field.parse().unwrap_or(0)).collect())
 }
 
-fn of(pid: u32) -> f64 {
+fn of(process: impl Display) -> f64 {
     // utime and stime are fields 14 and 15, that is 10 and 11 behind the state.
-    let ticks = stat(pid).and_then(|fields| Some(fields.get(10)? + fields.get(11)?)).unwrap_or(0);
+    let ticks = stat(process).and_then(|fields| Some(fields.get(10)? + fields.get(11)?)).unwrap_or(0);
     #[expect(clippy::cast_precision_loss, reason = "seconds need no more digits")]
     let seconds = ticks as f64 / TICKS_PER_SECOND;
     seconds

@@ -1,6 +1,11 @@
 //! Measures a replay of RAW into an empty database.
 
-use super::{cpu::CpuSeconds, feed, figure};
+use super::{
+    cpu::CpuSeconds,
+    feed,
+    machine::MachineBefore,
+    report::{Figures, Report},
+};
 use crate::{
     cli::{Output, ReplayBench},
     dev::Servers,
@@ -10,45 +15,21 @@ use crate::{
 use ::ingest::{Directory, Intake, Limits};
 use runner::{Metrics, Readiness, Service};
 use sandbox::Scratch;
-use serde_json::json;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Number of deliveries that wait for their response at once.
-const IN_FLIGHT: usize = 4096;
+const IN_FLIGHT: usize = 2048;
 
 pub(crate) async fn run(arguments: ReplayBench, output: Output) -> Result<(), Failed> {
     let scratch = Scratch::new()?;
     let servers = super::servers(&scratch, &arguments.load).await?;
-    let measured = measure(&servers, &arguments).await;
+    let measured = measure(&scratch, &servers, &arguments).await;
     servers.stop().await?;
-    let (deliveries, seconds, cpu) = measured?;
-    let deliveries = figure(usize::try_from(deliveries).unwrap_or(usize::MAX));
-    let per_second = deliveries / seconds;
-    let each = |seconds: f64| seconds * 1e6 / deliveries;
-    match output {
-        Output::Text => format!(
-            "{deliveries} deliveries of RAW into an empty database: {per_second:.0} events/s in {seconds:.1} s\n  \
-             CPU per event: {:.0} µs = ours {:.0} + broker {:.0} + database {:.0}",
-            each(cpu.total()),
-            each(cpu.ours),
-            each(cpu.broker),
-            each(cpu.database)
-        )
-        .lines()
-        .for_each(output::line),
-        Output::Json => output::json(&json!({
-            "events": deliveries, "seconds": seconds, "events_per_second": per_second,
-            "cpu_us_per_event": {
-                "ours": each(cpu.ours), "broker": each(cpu.broker), "database": each(cpu.database),
-                "total": each(cpu.total()),
-            },
-        })),
-    }
-    Ok(())
+    measured?.print(arguments.load.compare.as_deref(), output)
 }
 
-async fn measure(servers: &Servers, arguments: &ReplayBench) -> Result<(u64, f64, CpuSeconds), Failed> {
+async fn measure(scratch: &Scratch, servers: &Servers, arguments: &ReplayBench) -> Result<Report, Failed> {
     let bus = runner::connect(&servers.bus).await?;
     bus.check().await?;
     bus.declare().await?;
@@ -64,10 +45,24 @@ async fn measure(servers: &Servers, arguments: &ReplayBench) -> Result<(u64, f64
     output::progress("filling RAW");
     let mut deliveries = feed::products(&arguments.load)?;
     deliveries.extend(feed::levels(&arguments.load)?);
-    feed::send(deliveries, &intake, 0, IN_FLIGHT).await;
+    let refused = feed::send(deliveries, &intake, 0, IN_FLIGHT).await;
+    let machine = MachineBefore::look(scratch.path())?;
     output::progress("replaying");
     let (nats, postgres) = (servers.nats.pid(), servers.postgres.pid());
     let (before, began) = (CpuSeconds::now(nats, postgres), Instant::now());
     let replayed = replay::commit(&bus, &servers.store, &servers.store, true).await?;
-    Ok((replayed.deliveries, began.elapsed().as_secs_f64(), CpuSeconds::now(nats, postgres).since(before)))
+    let seconds = began.elapsed().as_secs_f64();
+    let cpu = CpuSeconds::now(nats, postgres).since(before);
+    Ok(Report::of(Figures {
+        bench: "replay",
+        events: replayed.deliveries,
+        seconds,
+        rate: 0,
+        refused,
+        latencies: None,
+        cpu,
+        partitions: servers.bus.partitions.get(),
+        pass_through_events_per_second: None,
+        machine: machine.since(),
+    }))
 }

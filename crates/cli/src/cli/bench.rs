@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use model::PartitionCount;
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
@@ -12,7 +13,8 @@ pub(crate) struct Bench {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Benched {
     /// Measure signed deliveries through RAW, all stages and Postgres to APPLIED, beside a plain pass-through.
-    #[command(after_help = "Example:\n  tillflow bench pipeline --events 200000")]
+    #[command(after_help = "Example:\n  tillflow bench pipeline --events 200000\n  \
+tillflow bench pipeline --output json > before.json\n  tillflow bench pipeline --compare before.json")]
     Pipeline(PipelineBench),
     /// Measure the time from the intake to APPLIED at a steady rate of deliveries.
     #[command(after_help = "Example:\n  tillflow bench latency --rate 1700")]
@@ -40,6 +42,9 @@ pub(crate) struct Load {
     /// Number of partitions; unless set, that of a new installation on this machine.
     #[arg(long, value_parser = partition_count)]
     pub(crate) partitions: Option<PartitionCount>,
+    /// A file with the JSON report of an earlier run: print the ratios to it too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) compare: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -52,6 +57,9 @@ pub(crate) struct PipelineBench {
     /// Number of deliveries that wait for their response at once when unpaced.
     #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) in_flight: u32,
+    /// Send over HTTP, through at most 256 connections, from a thread whose CPU time is reported apart.
+    #[arg(long)]
+    pub(crate) http: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -61,6 +69,9 @@ pub(crate) struct LatencyBench {
     /// Deliveries a second.
     #[arg(long, default_value_t = 1700, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) rate: u64,
+    /// Send over HTTP, through at most 256 connections, from a thread whose CPU time is reported apart.
+    #[arg(long)]
+    pub(crate) http: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -11,8 +11,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Time limit for all services together to finish the work they have begun.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
-/// Upper limit of requests a minute per connection: development and demos are not limited.
-const REQUESTS_PER_MINUTE: u32 = 10_000_000;
 
 /// The running services.
 pub(crate) struct Services {
@@ -22,11 +20,12 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Checks the broker, makes the streams, and starts all services on `servers`.
+    /// Checks the broker, makes the streams, and starts all services on `servers`, with the limits of `intake`.
     pub(crate) async fn start(
         servers: &Servers,
         metrics: Metrics,
         listener: TcpListener,
+        intake: ingest::Config,
     ) -> Result<Self, Failed> {
         let first = runner::connect(&servers.bus).await?;
         first.check().await?;
@@ -35,10 +34,9 @@ impl Services {
         let mut starting = Starting { services, servers, metrics };
         let store = &servers.store;
         let intake = ingest::Config {
-            requests_per_minute: REQUESTS_PER_MINUTE,
             partner_credentials: Some(servers.credentials(&User::Intake)),
             calls: CallsConfig::simulated(),
-            ..ingest::Config::default()
+            ..intake
         };
         let ingest_store = store.clone();
         starting.service("ingest", |service| ingest::serve(service, ingest_store, intake, listener)).await?;

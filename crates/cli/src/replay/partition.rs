@@ -11,9 +11,12 @@ use runner::{Input, Metrics, Positioned, Settled, StageIo as _, settle};
 use stage::{Stage, Window};
 use std::{collections::VecDeque, sync::Arc};
 use store::{Cursor, Store};
+use tokio::sync::mpsc;
 
 /// Number of events from which a span is committed; a message of RAW is never split.
 const SPAN_EVENTS: usize = 1000;
+/// Upper limit of decided spans that wait to be committed.
+const SPANS_AHEAD_MAX: usize = 1;
 
 /// The stages before apply.
 pub(super) struct Stages {
@@ -48,19 +51,10 @@ pub(crate) struct Replayed {
     pub(super) would_change: Vec<EventId>,
 }
 
+/// The replay of a partition: its spans are decided ahead of those that are committed.
 pub(super) struct Replaying {
-    partition: Partition,
-    stages: Arc<Stages>,
-    window: Window<EventId>,
-    reader: RawReader,
-    /// The last sequence read.
-    read: u64,
-    into: Into,
-    /// The last position that is replayed: the present record's position.
-    end: Position,
-    write_log: WriteLog,
-    progress: Progress,
-    replayed: Replayed,
+    deciding: Deciding,
+    committing: CommitSpans,
 }
 
 impl Replaying {
@@ -80,12 +74,42 @@ impl Replaying {
         let reader = RawReader::open(&bus, partition, from).await?;
         progress.expect(reader.span());
         let window = dedupe::Config::default().window();
+        let deciding = Deciding { stages, window, reader, read: from.raw_sequence, end, progress };
         let (write_log, replayed) = (WriteLog::default(), Replayed::default());
-        let read = from.raw_sequence;
-        Ok(Self { partition, stages, window, reader, read, into, end, write_log, progress, replayed })
+        Ok(Self { deciding, committing: CommitSpans { partition, into, write_log, replayed } })
     }
 
-    pub(super) async fn run(mut self) -> Result<Replayed, Failed> {
+    pub(super) async fn run(self) -> Result<Replayed, Failed> {
+        let (decided, spans) = mpsc::channel(SPANS_AHEAD_MAX);
+        let (deciding, replayed) = tokio::join!(self.deciding.run(decided), self.committing.run(spans));
+        let replayed = replayed?;
+        deciding.map(|()| replayed)
+    }
+}
+
+/// A span of a partition after the stages before apply.
+struct DecidedSpan {
+    deliveries: u64,
+    events: Vec<Event>,
+    dropped_inputs: Vec<DroppedInput>,
+    reaches: Position,
+}
+
+/// Reads and decides the spans of a partition.
+struct Deciding {
+    stages: Arc<Stages>,
+    window: Window<EventId>,
+    reader: RawReader,
+    /// The last sequence read.
+    read: u64,
+    /// The last position that is replayed: the present record's position.
+    end: Position,
+    progress: Progress,
+}
+
+impl Deciding {
+    /// Sends each span, until the end or until nobody receives them.
+    async fn run(mut self, decided: mpsc::Sender<DecidedSpan>) -> Result<(), Failed> {
         loop {
             let (mut deliveries, mut reaches) = (Vec::new(), None);
             while deliveries.len() < SPAN_EVENTS {
@@ -99,11 +123,14 @@ impl Replaying {
                 let records = messages.into_iter().flat_map(|message| message.deliveries);
                 deliveries.extend(records.filter(|positioned| positioned.position <= self.end));
             }
-            let Some(raw_sequence) = reaches else { return Ok(self.replayed) };
-            self.replayed.deliveries += deliveries.len() as u64;
+            let Some(raw_sequence) = reaches else { return Ok(()) };
             let reaches = Position { raw_sequence, delivery: u32::MAX, event: u32::MAX }.min(self.end);
+            let count = deliveries.len() as u64;
             let (events, dropped_inputs) = self.decide(deliveries).await?;
-            self.take(events, dropped_inputs, reaches).await?;
+            let span = DecidedSpan { deliveries: count, events, dropped_inputs, reaches };
+            if decided.send(span).await.is_err() {
+                return Ok(());
+            }
         }
     }
 
@@ -111,7 +138,7 @@ impl Replaying {
     async fn decide(
         &mut self,
         deliveries: Vec<Positioned<Delivery>>,
-    ) -> Result<(Vec<Positioned<Event>>, Vec<DroppedInput>), Failed> {
+    ) -> Result<(Vec<Event>, Vec<DroppedInput>), Failed> {
         let mut dropped_inputs = Vec::new();
         let events = pass(&self.stages.normalize, deliveries, &mut (), &mut dropped_inputs);
         let events = pass(&Dedupe::default(), positioned(events), &mut self.window, &mut dropped_inputs);
@@ -119,16 +146,29 @@ impl Replaying {
         let mut state = enrich::PartitionState::default();
         self.stages.lookup.load(&events, &mut state).await.map_err(runner::Failure::from)?;
         let events = pass(&Enrich, events, &mut state, &mut dropped_inputs);
-        Ok((positioned(events), dropped_inputs))
+        Ok((events, dropped_inputs))
+    }
+}
+
+/// Commits the spans of a partition, or reports what they would change.
+struct CommitSpans {
+    partition: Partition,
+    into: Into,
+    write_log: WriteLog,
+    replayed: Replayed,
+}
+
+impl CommitSpans {
+    async fn run(mut self, mut spans: mpsc::Receiver<DecidedSpan>) -> Result<Replayed, Failed> {
+        while let Some(span) = spans.recv().await {
+            self.replayed.deliveries += span.deliveries;
+            self.take(span).await?;
+        }
+        Ok(self.replayed)
     }
 
-    async fn take(
-        &mut self,
-        events: Vec<Positioned<Event>>,
-        dropped_inputs: Vec<DroppedInput>,
-        reaches: Position,
-    ) -> Result<(), Failed> {
-        let events = events.into_iter().map(|positioned| positioned.value).collect();
+    async fn take(&mut self, decided: DecidedSpan) -> Result<(), Failed> {
+        let DecidedSpan { events, dropped_inputs, reaches, .. } = decided;
         let mut span =
             Span { partition: self.partition, events, dropped_inputs, write_log: Vec::new(), reaches };
         match &mut self.into {
