@@ -8,7 +8,7 @@ import { now, within } from "./limits.mjs";
 /** Time limit of the broker's acknowledgement. */
 const ACK_LIMIT_MS = 30_000;
 /** Number of deliveries that wait for their acknowledgement at once; that of `tillflow bench pipeline`. */
-const IN_FLIGHT = 4096;
+const IN_FLIGHT = 2048;
 
 export class Intake {
   /** @param batchMax upper limit of the deliveries that are appended at once */

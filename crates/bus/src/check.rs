@@ -35,7 +35,7 @@ pub struct Profile {
     pub max_payload_bytes: usize,
     /// The durability of an acknowledged message.
     pub durability: Durability,
-    /// The number of cores of a single server; `None` if its monitoring URL isn't asked.
+    /// The number of cores that a single server uses; `None` if its monitoring URL didn't show that it syncs.
     pub cores: Option<usize>,
 }
 
@@ -82,7 +82,7 @@ pub(crate) async fn check(client: &Client, config: &BusConfig) -> Result<Profile
         let reason = format!("it is a single server, and {} replicas are asked for", config.replicas);
         return unfit(reason, CLUSTER_REMEDY);
     }
-    let (durability, cores) = match durability(&info, config).await {
+    let (durability, cores) = match shown(&info, config).await {
         Ok(shown) => shown,
         Err(reason) if config.allow_unsafe => {
             tracing::warn!(%reason, "an acknowledged message may be lost in a power cut");
@@ -98,8 +98,9 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// The durability that can be shown, with the number of the server's cores, or the reason why none can.
-async fn durability(info: &ServerInfo, config: &BusConfig) -> Result<(Durability, Option<usize>), String> {
+/// The durability that can be shown, and the number of cores where the server was asked; or the reason why no
+/// durability can be shown.
+async fn shown(info: &ServerInfo, config: &BusConfig) -> Result<(Durability, Option<usize>), String> {
     if config.replicas >= 3 {
         return Ok((Durability::Replicated(config.replicas), None));
     }
@@ -115,7 +116,7 @@ async fn durability(info: &ServerInfo, config: &BusConfig) -> Result<(Durability
         return Err("its monitoring URL is that of another server".to_owned());
     }
     if about.jetstream.config.sync_always {
-        Ok((Durability::Synced, about.cores))
+        Ok((Durability::Synced, about.gomaxprocs))
     } else {
         Err("it acknowledges messages before they are on disk".to_owned())
     }
@@ -125,7 +126,8 @@ async fn durability(info: &ServerInfo, config: &BusConfig) -> Result<(Durability
 #[derive(Deserialize)]
 struct Varz {
     server_id: String,
-    cores: Option<usize>,
+    /// The cores that its runtime uses, within the limits of a container.
+    gomaxprocs: Option<usize>,
     jetstream: VarzJetStream,
 }
 

@@ -18,7 +18,10 @@ use crate::{
     failure::Failed,
     output,
 };
+use ::ingest::{Directory, Intake, Limits};
+use runner::{Metrics, Readiness, Service};
 use sandbox::Scratch;
+use tokio_util::sync::CancellationToken;
 
 /// Upper limit of deliveries that wait for their response at once, at a rate that the pipeline sustains.
 const IN_FLIGHT_MAX: u32 = 4096;
@@ -41,12 +44,25 @@ pub(crate) async fn run(arguments: Bench, output: Output) -> Result<(), Failed> 
 /// Starts servers with the stores of a load.
 async fn servers(scratch: &Scratch, load: &Load) -> Result<Servers, Failed> {
     output::progress("starting a broker and a database of its own");
-    let mut servers = Servers::start(scratch.path()).await?;
+    let mut servers = Servers::start_on_slow_disk(scratch.path(), load.sync_delay()).await?;
     if let Some(partitions) = load.partitions {
         servers.bus.partitions = partitions;
     }
     feed::provision(&servers.store, load).await?;
     Ok(servers)
+}
+
+/// An intake that is called without HTTP.
+async fn intake(servers: &Servers) -> Result<Intake, Failed> {
+    let service = Service {
+        bus: runner::connect(&servers.bus).await?,
+        metrics: Metrics::new().map_err(runner::Failure::from)?,
+        readiness: Readiness::default(),
+        stop: CancellationToken::new(),
+        replica: "bench".into(),
+    };
+    let limits = Limits::new(u32::MAX, u32::MAX);
+    Ok(Intake::new(&service, Directory::new(servers.store.clone()), limits)?)
 }
 
 /// Converts a count for calculating rates, shares and times.

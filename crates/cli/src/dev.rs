@@ -44,12 +44,18 @@ pub(crate) struct Servers {
 impl Servers {
     /// Starts both in `dir` and brings the tables up to date.
     pub(crate) async fn start(dir: &Path) -> Result<Self, Failed> {
+        Self::start_on_slow_disk(dir, None).await
+    }
+
+    /// The same, with each sync to disk prolonged by `sync_delay`.
+    pub(crate) async fn start_on_slow_disk(dir: &Path, sync_delay: Option<Duration>) -> Result<Self, Failed> {
         sandbox::own_folder(dir)?;
         let users = dir.join(USERS_FOLDER);
         let authorization = dev_users(&users)?;
-        let nats = NatsOptions { authorization: Some(authorization), ..NatsOptions::new(dir.join("nats")) };
-        let (nats, postgres) =
-            tokio::try_join!(Nats::start(nats), Postgres::start(PostgresOptions::new(dir.join("postgres"))))?;
+        let authorization = Some(authorization);
+        let nats = NatsOptions { authorization, sync_delay, ..NatsOptions::new(dir.join("nats")) };
+        let postgres = PostgresOptions { sync_delay, ..PostgresOptions::new(dir.join("postgres")) };
+        let (nats, postgres) = tokio::try_join!(Nats::start(nats), Postgres::start(postgres))?;
         let bus = BusConfig {
             servers: vec![nats.url()],
             monitoring_url: Some(nats.monitoring_url()),

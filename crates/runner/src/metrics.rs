@@ -177,15 +177,19 @@ impl Metrics {
     pub fn lag(&self, stage: &str, partition: &str, received_at: Timestamp, now: Timestamp, waiting: usize) {
         let age = Duration::from_micros(now.micros_since(received_at));
         self.lag_seconds.with_label_values(&[stage, partition]).set(age.as_secs_f64());
-        self.lag_events
-            .with_label_values(&[stage, partition])
-            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.waiting(stage, partition, waiting);
+    }
+
+    /// Sets the number of a partition's records that were read but not passed on.
+    pub fn waiting(&self, stage: &str, partition: &str, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.lag_events.with_label_values(&[stage, partition]).set(count);
     }
 
     /// Resets the number of waiting records when a partition is opened again: those from before an interruption are
     /// read again, or were passed on after all.
     pub fn opened(&self, stage: &str, partition: &str) {
-        self.lag_events.with_label_values(&[stage, partition]).set(0);
+        self.waiting(stage, partition, 0);
     }
 
     /// Removes the lag of a partition that this replica no longer owns: its next owner reports it.

@@ -20,8 +20,8 @@ impl TokenBucket {
     }
 
     /// Takes a token, which is there at `now` or is added later; returns the time from which its operation may begin,
-    /// `wait_max` after `now` at the latest. Operations that may begin together take a token each; what they owe beyond
-    /// `wait_max` is forgotten.
+    /// `wait_max` after `now` at the latest. Operations that begin together take a token each; no later operation
+    /// waits longer than `wait_max` for theirs.
     pub fn reserve(&mut self, now: Instant, wait_max: Duration) -> Instant {
         let saved_max = self.period * self.capacity;
         let full_at = self.full_at.map_or(now, |full_at| full_at.max(now)) + self.period;
@@ -31,7 +31,7 @@ impl TokenBucket {
     }
 
     /// Takes the next token and waits until its operation may begin. With a token in the bucket no timer is involved:
-    /// the shortest one takes a millisecond.
+    /// the shortest one takes a millisecond. A call that is dropped has taken its token.
     pub async fn take(&mut self) {
         let now = Instant::now();
         let due = self.reserve(now, self.period);

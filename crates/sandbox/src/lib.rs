@@ -13,6 +13,7 @@ mod process;
 mod scram;
 mod scratch;
 mod session;
+mod slow_disk;
 mod template;
 
 pub use cluster::NatsCluster;

@@ -1,6 +1,7 @@
 use crate::{
     SandboxError, find, private,
     process::{Home, Kind, LOOK_INTERVAL, Server},
+    slow_disk,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -13,7 +14,6 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    process::Command,
     time::{Instant, sleep, timeout},
 };
 
@@ -45,6 +45,8 @@ pub struct NatsOptions {
     pub authorization: Option<Value>,
     /// The server's `tls` block: the encryption of connections.
     pub tls: Option<Value>,
+    /// Prolongs each sync to disk, by means of `strace`.
+    pub sync_delay: Option<Duration>,
 }
 
 impl NatsOptions {
@@ -57,6 +59,7 @@ impl NatsOptions {
             max_payload_bytes: MAX_PAYLOAD_BYTES,
             authorization: None,
             tls: None,
+            sync_delay: None,
         }
     }
 }
@@ -80,6 +83,7 @@ pub struct Nats {
     authorization: Mutex<Option<Value>>,
     reloading: tokio::sync::Mutex<()>,
     tls: Option<Value>,
+    sync_delay: Option<Duration>,
     peer: Option<Peer>,
     ports: Ports,
     /// The ports in the running server's configuration, 0 for any free one: a reload must not change them.
@@ -111,7 +115,8 @@ impl Nats {
     }
 
     async fn begin(options: NatsOptions, monitoring: u16, peer: Option<Peer>) -> Result<Self, SandboxError> {
-        let NatsOptions { data_dir, sync_always, port, max_payload_bytes, authorization, tls } = options;
+        let NatsOptions { data_dir, sync_always, port, max_payload_bytes, authorization, tls, sync_delay } =
+            options;
         let program = find::nats_server()?;
         let home = Home::take(&data_dir).await?;
         let ports = Ports { client: port, monitoring };
@@ -123,6 +128,7 @@ impl Nats {
             authorization: Mutex::new(authorization),
             reloading: tokio::sync::Mutex::default(),
             tls,
+            sync_delay,
             peer,
             ports,
             asked_for: ports,
@@ -221,7 +227,7 @@ impl Nats {
     async fn launch(&mut self) -> Result<(), SandboxError> {
         self.asked_for = self.ports;
         let configuration = self.configure()?;
-        let mut command = Command::new(&self.program);
+        let mut command = slow_disk::command(&self.program, self.sync_delay);
         command.arg("--config").arg(configuration);
         let mut server = self.home.spawn(command, KIND)?;
         self.ports = self.ready(&mut server).await?;

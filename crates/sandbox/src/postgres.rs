@@ -1,7 +1,7 @@
 use crate::{
     SandboxError, find, private,
     process::{Home, Kind, LOOK_INTERVAL, Server},
-    scram, session, template,
+    scram, session, slow_disk, template,
 };
 use rustix::process::Signal;
 use std::{
@@ -52,12 +52,14 @@ pub struct PostgresOptions {
     /// True if its data need not survive a crash of the machine: a new cluster is copied from a template that was made
     /// once, in the folder for temporary files, and isn't synced before it is used.
     pub is_throwaway: bool,
+    /// Prolongs each sync to disk, by means of `strace`.
+    pub sync_delay: Option<Duration>,
 }
 
 impl PostgresOptions {
     /// A server on a free port.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), port: 0, is_throwaway: false }
+        Self { data_dir: data_dir.into(), port: 0, is_throwaway: false, sync_delay: None }
     }
 
     /// A server on a free port that is thrown away after a test.
@@ -83,6 +85,7 @@ pub struct Postgres {
     programs: PathBuf,
     user: Option<User>,
     port: u16,
+    sync_delay: Option<Duration>,
     server: Option<Server>,
     pid: u32,
 }
@@ -96,7 +99,8 @@ impl Postgres {
         let user = User::to_run_as()?;
         let home = Home::take(&options.data_dir).await?;
         let password = String::new();
-        let mut postgres = Self { home, password, programs, user, port: options.port, server: None, pid: 0 };
+        let PostgresOptions { port, sync_delay, .. } = options;
+        let mut postgres = Self { home, password, programs, user, port, sync_delay, server: None, pid: 0 };
         postgres.init(options.is_throwaway).await?;
         postgres.launch(options.port == 0).await?;
         Ok(postgres)
@@ -283,7 +287,7 @@ impl Postgres {
     }
 
     async fn launch_once(&mut self) -> Result<(), SandboxError> {
-        let mut command = self.command("postgres");
+        let mut command = self.as_user(slow_disk::command(self.programs.join("postgres"), self.sync_delay));
         command.arg("-D").arg(self.cluster()).args(["-p", &self.port.to_string()]);
         for setting in SETTINGS {
             command.args(["-c", setting]);
@@ -316,7 +320,10 @@ impl Postgres {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.programs.join(program));
+        self.as_user(Command::new(self.programs.join(program)))
+    }
+
+    fn as_user(&self, mut command: Command) -> Command {
         // The user that it runs as may have no access to the current folder.
         command.current_dir("/");
         if let Some(user) = &self.user {

@@ -45,7 +45,7 @@ struct ToPublish {
 
 impl Shared {
     /// Works on the partition until it is stopped or interrupted. What was read is committed and published before it
-    /// returns, unless one of these fails.
+    /// returns, unless one of these fails or the broker was connected anew; the next run publishes what is missing.
     pub(crate) async fn run_partition(&self, run: &PartitionRun) -> Result<(), Fault> {
         let partition = run.partition;
         let bus = &self.service.bus;
@@ -61,14 +61,15 @@ impl Shared {
         let steps = Steps { shared: self, run, unpublished: AtomicUsize::new(0) };
         let (to_commit, batches) = mpsc::channel(AHEAD_MAX);
         let (to_publish, committed) = mpsc::channel(AHEAD_MAX);
-        // A step that ends closes its channels, which ends the step before at once and the one behind once it has
-        // worked off what it has.
+        // A step that ends closes its channels: the step before ends with what it has begun, the one behind with what it
+        // has received.
         let (read, committed, published) = tokio::join!(
             steps.read(reader, connections.clone(), cursor, to_commit),
             steps.commit(cursor, batches, to_publish),
             steps.publish(connections, committed),
         );
-        published.and(committed).and(read)
+        // Commits first: a fault of theirs may be one that a person has to correct.
+        committed.and(published).and(read)
     }
 
     /// Decodes a batch, or returns the reason why it is foreign. A batch that begins behind `at`, the end of what was
@@ -122,8 +123,9 @@ impl Steps<'_> {
             let messages = readable(&self.shared.alerts, self.run.partition, messages).await?;
             let Some(read) = self.decode(messages, from, at).await? else { continue };
             at = read.reaches;
-            self.unpublished.fetch_add(read.content.events.len(), Ordering::Relaxed);
-            self.note_lag(newest(&read.content));
+            let count = read.content.events.len();
+            let unpublished = self.unpublished.fetch_add(count, Ordering::Relaxed) + count;
+            self.shared.service.metrics.waiting(STAGE, &self.run.partition.to_string(), unpublished);
             if to_commit.send(read).await.is_err() {
                 return Ok(());
             }
@@ -174,7 +176,6 @@ impl Steps<'_> {
             let batch = Batch { partition: self.run.partition, content, from: cursor, reaches };
             let committed = self.shared.workers.commit(batch, spare).await?;
             cursor = committed.cursor;
-            self.run.made_progress();
             let changes = committed.changes;
             if to_publish.send(ToPublish { changes, records, newest }).await.is_err() {
                 return Ok(());
@@ -195,17 +196,14 @@ impl Steps<'_> {
             }
             publish::committed(&service.bus, alerts, self.run.partition, changes).await?;
             runner::kill_point(STAGE, "published");
-            self.unpublished.fetch_sub(records, Ordering::Relaxed);
-            self.note_lag(newest);
+            let unpublished = self.unpublished.fetch_sub(records, Ordering::Relaxed) - records;
+            if let Some(newest) = newest {
+                let partition = self.run.partition.to_string();
+                service.metrics.lag(STAGE, &partition, newest, now(), unpublished);
+            }
+            self.run.made_progress();
         }
         Ok(())
-    }
-
-    fn note_lag(&self, newest: Option<Timestamp>) {
-        if let Some(newest) = newest {
-            let waiting = self.unpublished.load(Ordering::Relaxed);
-            self.shared.service.metrics.lag(STAGE, &self.run.partition.to_string(), newest, now(), waiting);
-        }
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Commits to `store`, with `workers` concurrent transactions; waiting spans share one.
+    /// Commits to `store`, with at most `workers` concurrent transactions; waiting spans share one.
     pub fn new(store: &Store, workers: NonZeroUsize, metrics: &Metrics) -> Self {
         Self { store: store.clone(), workers: Workers::start(workers, store, metrics, None).into() }
     }

@@ -24,8 +24,9 @@ use wire::Original;
 /// Upper limit of loading rounds per batch: events, the mirrors they are about, the links of items without a mirror,
 /// the mirrors of those, their levels and the other platforms' mirrors.
 pub(crate) const ROUNDS_MAX: usize = 7;
+
 /// A job whose batch was moved into a transaction.
-struct Waiting {
+struct InTransaction {
     partition: Partition,
     from: Cursor,
     reaches: Position,
@@ -47,7 +48,7 @@ impl Worker {
         let (mut batches, mut waiting) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
         for Job { batch, spare, done } in jobs {
             let Batch { partition, from, reaches, .. } = batch;
-            waiting.push(Waiting { partition, from, reaches, spare, done });
+            waiting.push(InTransaction { partition, from, reaches, spare, done });
             batches.push(batch);
         }
         let records: usize = batches.iter().map(|batch| batch.content.events.len()).sum();
@@ -55,14 +56,14 @@ impl Worker {
         match self.transaction(batches).instrument(span).await {
             Ok(mut committed) => {
                 self.metrics.batch(STAGE, records, began.elapsed());
-                for Waiting { partition, done, .. } in waiting {
+                for InTransaction { partition, done, .. } in waiting {
                     drop(done.send(committed.remove(&partition).ok_or(Fault::Fenced)));
                 }
             }
             Err(fault) if fault.is_of_input() => {
                 tracing::warn!(stage = STAGE, records, error = chain(&fault), "refused: halving the batch");
                 let (mut batches, mut asking) = (Vec::new(), Vec::new());
-                for Waiting { partition, from, reaches, spare, done } in waiting {
+                for InTransaction { partition, from, reaches, spare, done } in waiting {
                     let content = spare.content();
                     batches.push(Batch { partition, content, from, reaches });
                     asking.push((partition, done));
@@ -73,7 +74,7 @@ impl Worker {
                 }
             }
             Err(fault) => {
-                for Waiting { done, .. } in waiting {
+                for InTransaction { done, .. } in waiting {
                     drop(done.send(Err(fault.clone())));
                 }
             }

@@ -14,6 +14,7 @@ use store::Store;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
+    time::{Instant, sleep_until},
 };
 
 /// Upper limit of events per transaction; a partition's batch is never split.
@@ -21,6 +22,9 @@ const EVENTS_MAX: usize = 2000;
 /// Number of waiting events from which a transaction begins beside another one. Below it, two would each commit half as
 /// many events for the same cost.
 const BACKLOG_EVENTS: usize = 500;
+/// Time that a batch waits from which a transaction begins beside another one: that one may wait for a lock, or halve a
+/// refused batch.
+const WAIT_MAX: Duration = Duration::from_millis(50);
 /// Number of transactions after a quiet time that wait for nothing.
 const COMMITS_SAVED_MAX: u32 = 16;
 /// Interval of transactions under load: each then commits all batches that arrived meanwhile instead of a handful of
@@ -77,11 +81,12 @@ async fn run(worker: Arc<Worker>, transactions_max: usize, mut jobs: mpsc::Recei
         tokio::select! {
             Some(_) = running.join_next() => {}
             job = jobs.recv(), if !waiting.is_full() => match job {
-                Some(job) => waiting.push(job),
+                Some(job) => waiting.push(job, Instant::now()),
                 None => break,
             },
+            () = until(waiting.waits_too_long_at()), if running.len() < transactions_max => {}
         }
-        if waiting.may_begin(running.len(), transactions_max) {
+        if waiting.may_begin(running.len(), transactions_max, Instant::now()) {
             bucket.take().await;
             let together = waiting.gather(&mut jobs);
             let worker = Arc::clone(&worker);
@@ -99,10 +104,13 @@ async fn run(worker: Arc<Worker>, transactions_max: usize, mut jobs: mpsc::Recei
 struct Waiting {
     jobs: Vec<Job>,
     events: usize,
+    /// The time since which the first of them waits.
+    since: Option<Instant>,
 }
 
 impl Waiting {
-    fn push(&mut self, job: Job) {
+    fn push(&mut self, job: Job, now: Instant) {
+        self.since.get_or_insert(now);
         self.events += job.batch.content.weight();
         self.jobs.push(job);
     }
@@ -111,19 +119,32 @@ impl Waiting {
         self.events >= EVENTS_MAX
     }
 
+    /// The time from which the first of them waits too long.
+    fn waits_too_long_at(&self) -> Option<Instant> {
+        self.since.map(|since| since + WAIT_MAX)
+    }
+
     /// Returns whether a transaction may begin beside `running` others.
-    fn may_begin(&self, running: usize, transactions_max: usize) -> bool {
-        !self.jobs.is_empty()
-            && (running == 0 || (running < transactions_max && self.events >= BACKLOG_EVENTS))
+    fn may_begin(&self, running: usize, transactions_max: usize, now: Instant) -> bool {
+        let waits_too_long = self.waits_too_long_at().is_some_and(|at| at <= now);
+        let is_pressing = self.events >= BACKLOG_EVENTS || waits_too_long;
+        !self.jobs.is_empty() && (running == 0 || (running < transactions_max && is_pressing))
     }
 
     /// Takes all that waits here and in the queue, up to the limit of a transaction.
     fn gather(&mut self, queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
         while !self.is_full() {
             let Ok(job) = queue.try_recv() else { break };
-            self.push(job);
+            self.push(job, Instant::now());
         }
         std::mem::take(self).jobs
+    }
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -134,21 +155,25 @@ mod tests {
     use model::{Partition, Position};
     use store::Cursor;
 
-    fn waiting(events: usize) -> Waiting {
+    fn waiting(events: usize, since: Instant) -> Waiting {
         let (partition, from, reaches) = (Partition(0), Cursor::default(), Position::default());
         let batch = Batch { partition, content: Content::default(), from, reaches };
         let job = Job { batch, spare: Spare::Content(Content::default()), done: oneshot::channel().0 };
-        Waiting { jobs: vec![job], events }
+        Waiting { jobs: vec![job], events, since: Some(since) }
     }
 
     #[test]
-    fn a_transaction_begins_beside_others_only_while_a_backlog_waits() {
-        let may_begin = |events, running| waiting(events).may_begin(running, 2);
+    fn a_transaction_begins_beside_others_only_while_a_backlog_waits_or_one_waits_too_long() {
+        let now = Instant::now();
+        let may_begin = |events, running| waiting(events, now).may_begin(running, 2, now);
         assert!(may_begin(0, 0), "a batch may move only its cursor");
         assert!(may_begin(1, 0));
         assert!(!may_begin(BACKLOG_EVENTS - 1, 1));
         assert!(may_begin(BACKLOG_EVENTS, 1));
         assert!(!may_begin(EVENTS_MAX, 2), "never more than the limit");
-        assert!(!Waiting::default().may_begin(0, 2), "none without a batch");
+        assert!(!Waiting::default().may_begin(0, 2, now), "none without a batch");
+
+        let later = |running| waiting(1, now).may_begin(running, 2, now + WAIT_MAX);
+        assert!(later(1) && !later(2), "what waits too long doesn't wait for the other transaction");
     }
 }

@@ -53,25 +53,30 @@ impl FlushSchedule {
         if self.waiting.load(Ordering::Relaxed) >= self.enough {
             return;
         }
-        let now = Instant::now();
-        let due = self.due(now);
-        if due <= now {
-            return;
-        }
+        let Some(due) = self.due() else { return };
         tokio::select! {
             () = sleep_until(due) => {}
             () = enough_wait => {}
         }
     }
 
-    /// Time of the next flush. All callers until then share it.
-    fn due(&self, now: Instant) -> Instant {
+    /// Time of the next flush; `None` if it is due.
+    fn due(&self) -> Option<Instant> {
         let mut flushes = self.flushes.lock().unwrap_or_else(PoisonError::into_inner);
-        let Flushes { bucket, latest } = &mut *flushes;
-        let due = bucket.reserve(now, self.interval_max);
-        match *latest {
+        // Read under the lock: a caller behind another one never takes that one's flush for a coming one.
+        let now = Instant::now();
+        let due = flushes.due(now, self.interval_max);
+        (due > now).then_some(due)
+    }
+}
+
+impl Flushes {
+    /// Time of the next flush. All callers until then share it.
+    fn due(&mut self, now: Instant, interval_max: Duration) -> Instant {
+        let due = self.bucket.reserve(now, interval_max);
+        match self.latest {
             Some(coming) if now <= coming => coming,
-            _ => *latest.insert(due),
+            _ => *self.latest.insert(due),
         }
     }
 }
@@ -85,14 +90,15 @@ mod tests {
 
     #[test]
     fn who_finds_a_token_goes_at_once_and_the_others_go_together() {
-        let (schedule, began) = (FlushSchedule::new(TokenBucket::new(2, PERIOD), LONGEST, 1), Instant::now());
-        let due_ms = |at_ms| {
-            let due = schedule.due(began + Duration::from_millis(at_ms));
+        let mut flushes = Flushes { bucket: TokenBucket::new(2, PERIOD), latest: None };
+        let began = Instant::now();
+        let mut due_ms = |at_ms| {
+            let due = flushes.due(began + Duration::from_millis(at_ms), LONGEST);
             u64::try_from((due - began).as_millis()).unwrap()
         };
-        let one_partition = [0, 1, 2, 17, 33].map(due_ms);
+        let one_partition = [0, 1, 2, 17, 33].map(&mut due_ms);
         assert_eq!(one_partition, [0, 1, 16, 32, 48], "once a period after the tokens are used up");
-        let four_partitions = [200, 200, 201, 201, 202, 225, 226, 227, 228, 250].map(due_ms);
+        let four_partitions = [200, 200, 201, 201, 202, 225, 226, 227, 228, 250].map(&mut due_ms);
         assert_eq!(
             four_partitions,
             [200, 200, 216, 216, 216, 242, 242, 242, 242, 268],

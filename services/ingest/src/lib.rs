@@ -27,7 +27,7 @@ pub use directory::{Directory, NotLookedUp};
 pub use intake::{Intake, Reply, Webhook};
 pub use limits::{ByteLimit, Limits};
 pub use quota::{Holder, RawShares};
-pub use raw::{NotKept, RawWriter};
+pub use raw::{NotKept, RawWriter, WAITING_MAX};
 pub use refusals::BodyRefusal;
 
 use bus::{Credentials, ReplyRule};

@@ -40,7 +40,7 @@ const FLUSH_INTERVAL_MAX: Duration = Duration::from_millis(16);
 /// senders that continue only after a response aren't delayed by it.
 const FLUSH_AT_DELIVERIES: usize = 64;
 /// Upper limit of deliveries that wait for their partition; beyond it the sender is asked to retry.
-const WAITING_MAX: usize = 2048;
+pub const WAITING_MAX: usize = 2048;
 const STAGE: &str = "ingest";
 
 /// The reason why a delivery wasn't kept. The sender retries.

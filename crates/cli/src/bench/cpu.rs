@@ -5,6 +5,11 @@ use std::{fmt::Display, fs};
 /// Clock ticks a second; 100 on every Linux that Rust runs on (`sysconf(_SC_CLK_TCK)`).
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// The fields `utime` and `stime` behind the state.
+const OWN: [usize; 2] = [10, 11];
+/// The fields `cutime` and `cstime`: those of children that have ended.
+const OF_ENDED_CHILDREN: [usize; 2] = [12, 13];
+
 /// CPU seconds of our process, the broker, and the database with all its processes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CpuSeconds {
@@ -19,12 +24,12 @@ pub(crate) struct CpuSeconds {
 impl CpuSeconds {
     /// The CPU seconds used so far.
     pub(crate) fn now(broker: u32, database: u32) -> Self {
-        let children = children_of(database);
+        let children = children_of(database).into_iter().map(|child| seconds(child, &OWN));
         Self {
-            ours: of(std::process::id()),
+            ours: seconds(std::process::id(), &OWN),
             load: 0.0,
-            broker: of(broker),
-            database: of(database) + children.into_iter().map(of).sum::<f64>(),
+            broker: seconds(broker, &OWN),
+            database: seconds(database, &[OWN, OF_ENDED_CHILDREN].concat()) + children.sum::<f64>(),
         }
     }
 
@@ -46,7 +51,7 @@ impl CpuSeconds {
 
 /// CPU seconds of the calling thread.
 pub(crate) fn of_this_thread() -> f64 {
-    of("thread-self")
+    seconds("thread-self", &OWN)
 }
 
 /// The fields of `/proc/<process>/stat` behind the name, which may hold spaces.
@@ -56,9 +61,10 @@ fn stat(process: impl Display) -> Option<Vec<u64>> {
     Some(fields.split_whitespace().skip(1).map(|field| field.parse().unwrap_or(0)).collect())
 }
 
-fn of(process: impl Display) -> f64 {
-    // utime and stime are fields 14 and 15, that is 10 and 11 behind the state.
-    let ticks = stat(process).and_then(|fields| Some(fields.get(10)? + fields.get(11)?)).unwrap_or(0);
+/// Sum of these fields of a process, in seconds.
+fn seconds(process: impl Display, fields: &[usize]) -> f64 {
+    let stat = stat(process).unwrap_or_default();
+    let ticks: u64 = fields.iter().filter_map(|field| stat.get(*field)).sum();
     #[expect(clippy::cast_precision_loss, reason = "seconds need no more digits")]
     let seconds = ticks as f64 / TICKS_PER_SECOND;
     seconds

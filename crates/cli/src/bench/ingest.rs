@@ -17,12 +17,15 @@ use sandbox::Scratch;
 use std::{net::SocketAddr, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+const BENCH: &str = "ingest";
+
 pub(crate) async fn run(arguments: IngestBench, output: Output) -> Result<(), Failed> {
+    let earlier = Report::earlier(BENCH, &arguments.load)?;
     let scratch = Scratch::new()?;
     let servers = super::servers(&scratch, &arguments.load).await?;
     let measured = measure(&scratch, &servers, &arguments).await;
     servers.stop().await?;
-    measured?.print(arguments.load.compare.as_deref(), output)
+    measured?.print(earlier.as_ref(), output)
 }
 
 async fn measure(scratch: &Scratch, servers: &Servers, arguments: &IngestBench) -> Result<Report, Failed> {
@@ -43,7 +46,7 @@ async fn measure(scratch: &Scratch, servers: &Servers, arguments: &IngestBench) 
 
     output::progress(&format!("signing {} webhooks", arguments.load.events));
     let requests = feed::levels(&arguments.load)?.iter().map(http::request).collect();
-    let machine = MachineBefore::look(scratch.path())?;
+    let machine = MachineBefore::look(scratch.path(), arguments.load.sync_delay_ms)?;
     output::progress("sending");
     let (nats, postgres) = (servers.nats.pid(), servers.postgres.pid());
     let (before, began) = (CpuSeconds::now(nats, postgres), Instant::now());
@@ -59,7 +62,7 @@ async fn measure(scratch: &Scratch, servers: &Servers, arguments: &IngestBench) 
     stop.cancel();
     serving.await.map_err(|error| Failed::Other(error.to_string()))??;
     Ok(Report::of(Figures {
-        bench: "ingest",
+        bench: BENCH,
         events: sent.latencies.count(),
         seconds,
         rate,
@@ -67,7 +70,6 @@ async fn measure(scratch: &Scratch, servers: &Servers, arguments: &IngestBench) 
         latencies: Some(&sent.latencies),
         cpu,
         partitions: servers.bus.partitions.get(),
-        pass_through_events_per_second: None,
         machine,
     }))
 }

@@ -1,4 +1,4 @@
-//! What the machine had for a measurement: cores, time that a host took, and the speed of its disk.
+//! The machine of a measurement: its cores, the time that its host took, and the speed of its disk.
 
 use crate::{dev::cores, failure::Failed};
 use serde::{Deserialize, Serialize};
@@ -25,21 +25,24 @@ pub(crate) struct Machine {
     pub(crate) fsync_ms: f64,
     /// The slowest of them.
     pub(crate) fsync_max_ms: f64,
+    /// Time by which each sync of the broker and the database was prolonged, in ms.
+    pub(crate) sync_delay_ms: u64,
 }
 
 /// The machine before a measurement.
 pub(crate) struct MachineBefore {
     syncs_ms: Vec<f64>,
+    sync_delay_ms: u64,
     cpu: CpuTicks,
 }
 
 impl MachineBefore {
     /// Times syncs in `folder` and begins to count the stolen time.
-    pub(crate) fn look(folder: &Path) -> Result<Self, Failed> {
+    pub(crate) fn look(folder: &Path, sync_delay_ms: u64) -> Result<Self, Failed> {
         let failed = |error| Failed::io("the disk's speed can't be measured", error);
         let mut syncs_ms = syncs_ms(&folder.join("fsync")).map_err(failed)?;
         syncs_ms.sort_by(f64::total_cmp);
-        Ok(Self { syncs_ms, cpu: CpuTicks::now() })
+        Ok(Self { syncs_ms, sync_delay_ms, cpu: CpuTicks::now() })
     }
 
     /// The machine since then.
@@ -49,6 +52,7 @@ impl MachineBefore {
             steal_percent: CpuTicks::now().steal_percent_since(self.cpu),
             fsync_ms: self.syncs_ms[SYNCS / 2],
             fsync_max_ms: self.syncs_ms[SYNCS - 1],
+            sync_delay_ms: self.sync_delay_ms,
         }
     }
 }
@@ -88,7 +92,8 @@ impl CpuTicks {
 
     fn steal_percent_since(self, earlier: Self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a share needs no more digits")]
-        let share = (self.steal - earlier.steal) as f64 / (self.total - earlier.total).max(1) as f64;
+        let share = self.steal.saturating_sub(earlier.steal) as f64
+            / self.total.saturating_sub(earlier.total).max(1) as f64;
         share * 100.0
     }
 }
@@ -108,7 +113,7 @@ mod tests {
     #[test]
     fn a_sync_takes_time() {
         let folder = sandbox::Scratch::new().unwrap();
-        let machine = MachineBefore::look(folder.path()).unwrap().since();
+        let machine = MachineBefore::look(folder.path(), 0).unwrap().since();
         assert!(machine.fsync_ms > 0.0 && machine.fsync_ms <= machine.fsync_max_ms, "{machine:?}");
     }
 }

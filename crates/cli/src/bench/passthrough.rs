@@ -5,7 +5,11 @@ use bus::{Bus, BusConfig, Feed, Start, User};
 use bytes::Bytes;
 use model::{Partition, PartitionCount, Position};
 use sandbox::{Nats, NatsOptions};
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 /// Size of an event in bytes; about that of a level's event.
@@ -16,10 +20,16 @@ const BATCH_EVENTS: u64 = 256;
 const MESSAGES_MAX: usize = 8;
 
 /// Passes `events` through RAW, three middle streams and a count at the end; returns events per second.
-pub(crate) async fn run(dir: &Path, partitions: PartitionCount, events: u64) -> Result<f64, Failed> {
+pub(crate) async fn run(
+    dir: &Path,
+    partitions: PartitionCount,
+    events: u64,
+    sync_delay: Option<Duration>,
+) -> Result<f64, Failed> {
     let users = dir.join("plain-users");
     let authorization = Some(dev_users(&users)?);
-    let nats = Nats::start(NatsOptions { authorization, ..NatsOptions::new(dir.join("plain")) }).await?;
+    let options = NatsOptions { authorization, sync_delay, ..NatsOptions::new(dir.join("plain")) };
+    let nats = Nats::start(options).await?;
     let config = BusConfig {
         servers: vec![nats.url()],
         monitoring_url: Some(nats.monitoring_url()),

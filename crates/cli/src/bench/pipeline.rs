@@ -10,54 +10,60 @@ use super::{
     report::{Figures, Report},
 };
 use crate::{
-    cli::{Output, PipelineBench},
+    cli::{Load, Output, PipelineBench},
     dev::{Servers, Services},
     failure::Failed,
     output,
     progress::Progress,
 };
-use ::ingest::{Directory, Intake, Limits, Reply};
+use ::ingest::{Intake, Reply, WAITING_MAX};
 use bus::{AppliedReader, Bus, BusConfig, Start};
-use runner::{Metrics, Readiness, Service};
+use runner::Metrics;
 use sandbox::Scratch;
 use std::{
     net::SocketAddr,
+    pin::Pin,
     time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
 /// Time without a change after which the measurement is aborted.
 const STALLED: Duration = Duration::from_mins(1);
 /// Upper limit of changes that are read at once.
 const CHANGES_MAX: usize = 1024;
-const REQUESTS_PER_MINUTE: u32 = u32::MAX;
 
 pub(crate) async fn run(arguments: PipelineBench, output: Output) -> Result<(), Failed> {
+    let bench = if arguments.http { "pipeline over HTTP" } else { "pipeline" };
+    let earlier = Report::earlier(bench, &arguments.load)?;
     let scratch = Scratch::new()?;
     let servers = super::servers(&scratch, &arguments.load).await?;
     let partitions = servers.bus.partitions;
-    let measured = measure(&scratch, &servers, &arguments).await;
+    let measured = measure(bench, &scratch, &servers, &arguments).await;
     servers.stop().await?;
     let measured = measured?;
     output::progress("the same number of streams, passed through");
-    let plain = passthrough::run(scratch.path(), partitions, arguments.load.events).await?;
+    let Load { events, .. } = arguments.load;
+    let plain = passthrough::run(scratch.path(), partitions, events, arguments.load.sync_delay()).await?;
     let report = Report { pass_through_events_per_second: Some(plain), ..measured };
-    report.print(arguments.load.compare.as_deref(), output)
+    report.print(earlier.as_ref(), output)
 }
 
-async fn measure(scratch: &Scratch, servers: &Servers, arguments: &PipelineBench) -> Result<Report, Failed> {
+async fn measure(
+    bench: &'static str,
+    scratch: &Scratch,
+    servers: &Servers,
+    arguments: &PipelineBench,
+) -> Result<Report, Failed> {
     let metrics = Metrics::new().map_err(runner::Failure::from)?;
     let listener = ::ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let address = listener.local_addr().map_err(|error| Failed::io("no address", error))?;
     let services = Services::start(servers, metrics, listener, http::config()).await?;
-    let intake = intake(servers).await?;
+    let intake = super::intake(servers).await?;
     let products = feed::products(&arguments.load)?;
     let (expected, stocked) = (arguments.load.events, products.len());
     let (is_stocked, all_are_stocked) = oneshot::channel();
     let bus = servers.bus.clone();
-    let observing = load_thread::run(observe(bus, stocked, is_stocked, expected));
-    let observing = tokio::spawn(observing);
+    let observing = tokio::spawn(load_thread::run(observe(bus, stocked, is_stocked, expected)));
 
     output::progress("stocking the stores");
     for product in products {
@@ -70,56 +76,80 @@ async fn measure(scratch: &Scratch, servers: &Servers, arguments: &PipelineBench
 
     output::progress(&format!("signing {expected} deliveries"));
     let deliveries = feed::levels(&arguments.load)?;
-    let machine = MachineBefore::look(scratch.path())?;
+    let mut sending: Pin<Box<dyn Future<Output = Result<f64, Failed>> + Send>> = if arguments.http {
+        let requests = deliveries.iter().map(http::request).collect();
+        Box::pin(send_over_http(requests, address, arguments.in_flight, arguments.rate))
+    } else {
+        Box::pin(send(deliveries, intake, in_flight(arguments, servers), arguments.rate))
+    };
+    let machine = MachineBefore::look(scratch.path(), arguments.load.sync_delay_ms)?;
     output::progress("sending");
     let (nats, postgres) = (servers.nats.pid(), servers.postgres.pid());
     let before = CpuSeconds::now(nats, postgres);
     let began = Instant::now();
-    let (rate, in_flight) = (arguments.rate, arguments.in_flight);
-    let sending = if arguments.http {
-        let requests = deliveries.iter().map(http::request).collect();
-        tokio::spawn(load_thread::run(async move {
-            let before = cpu::of_this_thread();
-            let sent = http::send(requests, address, in_flight.min(super::CONNECTIONS_MAX), rate).await?;
-            Ok((sent.refused, cpu::of_this_thread() - before))
-        }))
-    } else {
-        tokio::spawn(async move {
-            let in_flight = usize::try_from(in_flight).unwrap_or(usize::MAX);
-            Ok((feed::send(deliveries, &intake, rate, in_flight).await, 0.0))
-        })
+    let observing = async { observing.await.map_err(|error| Failed::Other(error.to_string()))? };
+    let sending = async {
+        tokio::spawn(async move { sending.as_mut().await })
+            .await
+            .map_err(|error| Failed::Other(error.to_string()))?
     };
-    let observed = observing.await.map_err(|error| Failed::Other(error.to_string()))??;
+    let (observed, sender) = tokio::try_join!(observing, sending)?;
     let seconds = began.elapsed().as_secs_f64();
     let cpu = CpuSeconds::now(nats, postgres).since(before);
     let machine = machine.since();
-    let (refused, sender) = sending.await.map_err(|error| Failed::Other(error.to_string()))??;
     services.stop().await?;
     Ok(Report::of(Figures {
-        bench: if arguments.http { "pipeline over HTTP" } else { "pipeline" },
+        bench,
         events: observed.latencies.count(),
         seconds,
-        rate,
-        refused,
+        rate: arguments.rate,
+        refused: 0,
         latencies: Some(&observed.latencies),
         cpu: cpu.with_load(observed.cpu_seconds + sender),
         partitions: servers.bus.partitions.get(),
-        pass_through_events_per_second: None,
         machine,
     }))
 }
 
-/// An intake that is called without HTTP.
-async fn intake(servers: &Servers) -> Result<Intake, Failed> {
-    let service = Service {
-        bus: runner::connect(&servers.bus).await?,
-        metrics: Metrics::new().map_err(runner::Failure::from)?,
-        readiness: Readiness::default(),
-        stop: CancellationToken::new(),
-        replica: "bench".into(),
-    };
-    let limits = Limits::new(REQUESTS_PER_MINUTE, REQUESTS_PER_MINUTE);
-    Ok(Intake::new(&service, Directory::new(servers.store.clone()), limits)?)
+/// The number of deliveries that may wait for their response at once: no more than the intake's queues hold.
+fn in_flight(arguments: &PipelineBench, servers: &Servers) -> usize {
+    let asked_for = usize::try_from(arguments.in_flight).unwrap_or(usize::MAX);
+    asked_for.min(WAITING_MAX * usize::from(servers.bus.partitions.get()))
+}
+
+/// Sends all deliveries through the intake, and returns the CPU seconds of the load's own threads: none. A refused
+/// delivery ends the measurement, because the record would lack it.
+async fn send(
+    deliveries: Vec<feed::Signed>,
+    intake: Intake,
+    in_flight: usize,
+    rate: u64,
+) -> Result<f64, Failed> {
+    none_refused(feed::send(deliveries, &intake, rate, in_flight).await)?;
+    Ok(0.0)
+}
+
+/// The same over HTTP, from a thread of the load.
+async fn send_over_http(
+    requests: Vec<Vec<u8>>,
+    address: SocketAddr,
+    connections: u32,
+    rate: u64,
+) -> Result<f64, Failed> {
+    let (refused, seconds) = load_thread::run(async move {
+        let sent = http::send(requests, address, connections.min(super::CONNECTIONS_MAX), rate).await?;
+        Ok((sent.refused, cpu::of_this_thread()))
+    })
+    .await?;
+    none_refused(refused)?;
+    Ok(seconds)
+}
+
+fn none_refused(refused: u64) -> Result<(), Failed> {
+    match refused {
+        0 => Ok(()),
+        refused => Err(Failed::Other(format!("{refused} deliveries were refused: a lower rate is needed"))),
+    }
 }
 
 /// Changes of deliveries, as a reader of APPLIED saw them.

@@ -12,41 +12,31 @@ use crate::{
     failure::Failed,
     output, replay,
 };
-use ::ingest::{Directory, Intake, Limits};
-use runner::{Metrics, Readiness, Service};
+use ::ingest::WAITING_MAX;
 use sandbox::Scratch;
 use std::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-/// Number of deliveries that wait for their response at once.
-const IN_FLIGHT: usize = 2048;
+const BENCH: &str = "replay";
 
 pub(crate) async fn run(arguments: ReplayBench, output: Output) -> Result<(), Failed> {
+    let earlier = Report::earlier(BENCH, &arguments.load)?;
     let scratch = Scratch::new()?;
     let servers = super::servers(&scratch, &arguments.load).await?;
     let measured = measure(&scratch, &servers, &arguments).await;
     servers.stop().await?;
-    measured?.print(arguments.load.compare.as_deref(), output)
+    measured?.print(earlier.as_ref(), output)
 }
 
 async fn measure(scratch: &Scratch, servers: &Servers, arguments: &ReplayBench) -> Result<Report, Failed> {
     let bus = runner::connect(&servers.bus).await?;
     bus.check().await?;
     bus.declare().await?;
-    let service = Service {
-        bus: bus.clone(),
-        metrics: Metrics::new().map_err(runner::Failure::from)?,
-        readiness: Readiness::default(),
-        stop: CancellationToken::new(),
-        replica: "bench".into(),
-    };
-    let limits = Limits::new(u32::MAX, u32::MAX);
-    let intake = Intake::new(&service, Directory::new(servers.store.clone()), limits)?;
+    let intake = super::intake(servers).await?;
     output::progress("filling RAW");
     let mut deliveries = feed::products(&arguments.load)?;
     deliveries.extend(feed::levels(&arguments.load)?);
-    let refused = feed::send(deliveries, &intake, 0, IN_FLIGHT).await;
-    let machine = MachineBefore::look(scratch.path())?;
+    let refused = feed::send(deliveries, &intake, 0, WAITING_MAX).await;
+    let machine = MachineBefore::look(scratch.path(), arguments.load.sync_delay_ms)?;
     output::progress("replaying");
     let (nats, postgres) = (servers.nats.pid(), servers.postgres.pid());
     let (before, began) = (CpuSeconds::now(nats, postgres), Instant::now());
@@ -54,7 +44,7 @@ async fn measure(scratch: &Scratch, servers: &Servers, arguments: &ReplayBench) 
     let seconds = began.elapsed().as_secs_f64();
     let cpu = CpuSeconds::now(nats, postgres).since(before);
     Ok(Report::of(Figures {
-        bench: "replay",
+        bench: BENCH,
         events: replayed.deliveries,
         seconds,
         rate: 0,
@@ -62,7 +52,6 @@ async fn measure(scratch: &Scratch, servers: &Servers, arguments: &ReplayBench) 
         latencies: None,
         cpu,
         partitions: servers.bus.partitions.get(),
-        pass_through_events_per_second: None,
         machine: machine.since(),
     }))
 }

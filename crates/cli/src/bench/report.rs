@@ -7,7 +7,7 @@ use super::{
     machine::Machine,
 };
 use crate::{
-    cli::Output,
+    cli::{Load, Output},
     failure::Failed,
     output,
     table::{Table, left, right},
@@ -47,7 +47,7 @@ pub(crate) struct CpuUs {
     pub(crate) load: f64,
 }
 
-/// What was measured.
+/// The figures of a run, as they were measured.
 pub(crate) struct Figures<'f> {
     pub(crate) bench: &'static str,
     pub(crate) events: u64,
@@ -57,7 +57,6 @@ pub(crate) struct Figures<'f> {
     pub(crate) latencies: Option<&'f Latencies>,
     pub(crate) cpu: CpuSeconds,
     pub(crate) partitions: u16,
-    pub(crate) pass_through_events_per_second: Option<f64>,
     pub(crate) machine: Machine,
 }
 
@@ -85,25 +84,36 @@ impl Report {
             },
             peak_memory_mib: peak_memory_mib(),
             partitions,
-            pass_through_events_per_second: figures.pass_through_events_per_second,
+            pass_through_events_per_second: None,
             machine,
         }
     }
 
-    /// Prints the figures, and their ratios to those of the report in the file `earlier`.
-    pub(crate) fn print(&self, earlier: Option<&Path>, output: Output) -> Result<(), Failed> {
-        let earlier = earlier.map(Self::read).transpose()?;
+    /// Reads the report that a run shall be compared with, if any: before it, so that a wrong name costs no run.
+    pub(crate) fn earlier(bench: &str, load: &Load) -> Result<Option<Self>, Failed> {
+        let Some(path) = &load.compare else { return Ok(None) };
+        let earlier = Self::read(path)?;
+        if earlier.bench != bench {
+            let (path, was) = (path.display(), &earlier.bench);
+            return Err(Failed::Usage(format!("{path} is a report of {was}, not of {bench}")));
+        }
+        Ok(Some(earlier))
+    }
+
+    /// Prints the figures, and their ratios to those of an earlier run.
+    pub(crate) fn print(&self, earlier: Option<&Self>, output: Output) -> Result<(), Failed> {
         match output {
             Output::Text => {
                 self.lines().iter().for_each(|line| output::line(line));
-                if let Some(earlier) = &earlier {
+                if let Some(earlier) = earlier {
+                    self.differences(earlier).iter().for_each(|line| output::line(line));
                     output::table(self.compared(earlier));
                 }
             }
             Output::Json => {
                 let mut value =
                     serde_json::to_value(self).map_err(|error| Failed::Other(error.to_string()))?;
-                if let Some(earlier) = &earlier {
+                if let Some(earlier) = earlier {
                     let ratios =
                         self.ratios(earlier).into_iter().map(|ratio| (ratio.what.to_owned(), ratio.value()));
                     value["ratios"] = ratios.collect::<serde_json::Map<_, _>>().into();
@@ -149,11 +159,16 @@ impl Report {
             let ratio = events_per_second / plain;
             format!("  plain pass-through of as many streams: {plain:.0} events/s; ratio {ratio:.2}")
         }));
-        let Machine { cores, steal_percent, fsync_ms, fsync_max_ms } = machine;
+        let Machine { cores, steal_percent, fsync_ms, fsync_max_ms, sync_delay_ms } = machine;
         lines.push(format!(
             "  the machine: {cores} cores, {steal_percent:.1} % of their time taken by its host; a sync to disk took \
              {fsync_ms:.2} ms, {fsync_max_ms:.2} ms at most"
         ));
+        if *sync_delay_ms > 0 {
+            lines.push(format!(
+                "  each sync of the broker and the database was prolonged by {sync_delay_ms} ms"
+            ));
+        }
         lines
     }
 
@@ -169,6 +184,24 @@ impl Report {
             ]);
         }
         table
+    }
+
+    /// The parameters in which the runs differ: their figures say less about the software then.
+    fn differences(&self, earlier: &Self) -> Vec<String> {
+        let parameters = |report: &Self| {
+            [
+                ("events", report.events),
+                ("rate", report.rate),
+                ("partitions", report.partitions.into()),
+                ("cores", report.machine.cores as u64),
+                ("sync_delay_ms", report.machine.sync_delay_ms),
+            ]
+        };
+        let pairs = parameters(earlier).into_iter().zip(parameters(self));
+        pairs
+            .filter(|(before, now)| before != now)
+            .map(|((what, before), (_, now))| format!("{what} differs: {before} earlier, {now} now"))
+            .collect()
     }
 
     /// The figures that both reports have.
@@ -221,8 +254,13 @@ mod tests {
             latencies: Some(&latencies),
             cpu: cpu.with_load(0.1),
             partitions: 1,
-            pass_through_events_per_second: None,
-            machine: Machine { cores: 2, steal_percent: 0.0, fsync_ms: 0.5, fsync_max_ms: 2.0 },
+            machine: Machine {
+                cores: 2,
+                steal_percent: 0.0,
+                fsync_ms: 0.5,
+                fsync_max_ms: 2.0,
+                sync_delay_ms: 0,
+            },
         })
     }
 
@@ -240,6 +278,9 @@ mod tests {
         let earlier = report(2.0, 20);
         fs::write(&file, format!("starting\n{}\n", serde_json::to_string(&earlier).unwrap())).unwrap();
         let now = report(1.0, 10);
+        assert!(now.differences(&earlier).is_empty());
+        let quicker = Report { rate: 100, ..now.clone() };
+        assert_eq!(quicker.differences(&earlier), ["rate differs: 0 earlier, 100 now"]);
         let ratios = now.ratios(&Report::read(&file).unwrap());
         let ratio = |what| ratios.iter().find(|ratio| ratio.what == what).unwrap();
         assert!((ratio("events_per_second").now / ratio("events_per_second").earlier - 2.0).abs() < 1e-9);

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use model::PartitionCount;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
@@ -42,9 +42,20 @@ pub(crate) struct Load {
     /// Number of partitions; unless set, that of a new installation on this machine.
     #[arg(long, value_parser = partition_count)]
     pub(crate) partitions: Option<PartitionCount>,
+    /// Time by which each sync to disk of the broker and the database is prolonged, in ms, as on volumes of clouds. It
+    /// needs `strace`.
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1000))]
+    pub(crate) sync_delay_ms: u64,
     /// A file with the JSON report of an earlier run: print the ratios to it too.
     #[arg(long, value_name = "FILE")]
     pub(crate) compare: Option<PathBuf>,
+}
+
+impl Load {
+    /// Time by which each sync to disk is prolonged, if any.
+    pub(crate) fn sync_delay(&self) -> Option<Duration> {
+        (self.sync_delay_ms > 0).then(|| Duration::from_millis(self.sync_delay_ms))
+    }
 }
 
 #[derive(Debug, Clone, Args)]
@@ -54,7 +65,7 @@ pub(crate) struct PipelineBench {
     /// Deliveries a second; 0 sends as fast as they are accepted.
     #[arg(long, default_value_t = 0)]
     pub(crate) rate: u64,
-    /// Number of deliveries that wait for their response at once when unpaced.
+    /// Upper limit of deliveries that wait for their response at once.
     #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) in_flight: u32,
     /// Send over HTTP, through at most 256 connections, from a thread whose CPU time is reported apart.
