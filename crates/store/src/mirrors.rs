@@ -95,9 +95,8 @@ impl<'a> KeyColumns<'a> {
     }
 }
 
-/// Selects and locks the existing mirrors of those keys in the order of their keys, which is the order
-/// of locks everywhere.
-/// Locks and reads the existing mirrors of those keys.
+/// Locks and reads the existing mirrors of those keys in the order of their keys, which is the order of locks
+/// everywhere.
 pub(crate) async fn lock<'a>(
     connection: &mut PgConnection,
     keys: impl IntoIterator<Item = &'a MirrorKey>,

@@ -1,14 +1,15 @@
 //! Processes one partition: reads messages, has them committed, publishes the changes. The three overlap: while one batch
-//! is committed, the next one is read and the changes of the one before are published.
+//! is committed, the next one grows by what is read, and the changes of the one before are published.
 
 use crate::{
     STAGE,
-    batch::{Batch, Content, Spare},
-    halving::CommittedChange,
+    batch::{Batch, Content},
+    halving::{Committed, CommittedChange},
     publish,
     workers::Workers,
 };
-use bus::{Bus, Feed, Foreign, Message, Reader};
+use bus::{Bus, BusError, Feed, Foreign, Message, Reader};
+use futures::future::OptionFuture;
 use model::{Event, Partition, Position, Timestamp};
 use runner::{Alerts, PartitionRun, Service, batch_of, now, readable};
 use stage::Fault;
@@ -16,23 +17,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use store::{Consumer, Cursor, Store};
 use tokio::sync::{mpsc, watch};
 
-/// Upper limit of waiting messages that are read at once.
+/// Upper limit of the messages of a batch.
 const MESSAGES_MAX: usize = 8;
-/// Upper limit of batches that wait between two steps of a partition.
-const AHEAD_MAX: usize = 1;
+/// Upper limit of committed batches that wait to be published.
+const UNPUBLISHED_MAX: usize = 1;
 
 pub(crate) struct Shared {
     pub(crate) service: Service,
     pub(crate) alerts: Alerts,
     pub(crate) store: Store,
     pub(crate) workers: Workers,
-}
-
-/// A batch that was read.
-struct Read {
-    content: Content,
-    spare: Spare,
-    reaches: Position,
 }
 
 /// The changes of a committed batch.
@@ -44,8 +38,9 @@ struct ToPublish {
 }
 
 impl Shared {
-    /// Works on the partition until it is stopped or interrupted. What was read is committed and published before it
-    /// returns, unless one of these fails or the broker was connected anew; the next run publishes what is missing.
+    /// Works on the partition until it is stopped or interrupted. A batch whose commit has begun is committed and
+    /// published before it returns, unless one of these fails or the broker was connected anew; the next run publishes
+    /// what is missing.
     pub(crate) async fn run_partition(&self, run: &PartitionRun) -> Result<(), Fault> {
         let partition = run.partition;
         let bus = &self.service.bus;
@@ -59,17 +54,14 @@ impl Shared {
         let reader = bus.read(Feed::Enriched, partition, start).await?;
         self.service.metrics.opened(STAGE, &partition.to_string());
         let steps = Steps { shared: self, run, unpublished: AtomicUsize::new(0) };
-        let (to_commit, batches) = mpsc::channel(AHEAD_MAX);
-        let (to_publish, committed) = mpsc::channel(AHEAD_MAX);
-        // A step that ends closes its channels: the step before ends with what it has begun, the one behind with what it
-        // has received.
-        let (read, committed, published) = tokio::join!(
-            steps.read(reader, connections.clone(), cursor, to_commit),
-            steps.commit(cursor, batches, to_publish),
+        let (to_publish, committed) = mpsc::channel(UNPUBLISHED_MAX);
+        // A step that ends closes the channel: the first finishes the commit under way, the second what it has received.
+        let (committed, published) = tokio::join!(
+            steps.read_and_commit(reader, connections.clone(), cursor, to_publish),
             steps.publish(connections, committed),
         );
         // Commits first: a fault of theirs may be one that a person has to correct.
-        committed.and(published).and(read)
+        committed.and(published)
     }
 
     /// Decodes a batch, or returns the reason why it is foreign. A batch that begins behind `at`, the end of what was
@@ -94,7 +86,7 @@ impl Shared {
     }
 }
 
-/// The three steps of a partition's run.
+/// The steps of a partition's run.
 struct Steps<'s> {
     shared: &'s Shared,
     run: &'s PartitionRun,
@@ -103,84 +95,75 @@ struct Steps<'s> {
 }
 
 impl Steps<'_> {
-    /// Reads batches behind `from` until the run is stopped.
-    async fn read(
+    /// Reads messages, and commits them in batches from `cursor` on, until the run is stopped. What is read while a batch
+    /// is committed is the next batch.
+    async fn read_and_commit(
         &self,
         mut reader: Reader,
         mut connections: watch::Receiver<u64>,
-        from: Cursor,
-        to_commit: mpsc::Sender<Read>,
+        mut cursor: Cursor,
+        to_publish: mpsc::Sender<ToPublish>,
     ) -> Result<(), Fault> {
-        let mut at = from.position;
-        loop {
-            let messages = tokio::select! {
-                biased;
-                Ok(()) = connections.changed() => return Err(connected_anew()),
-                () = self.run.stop.cancelled() => return Ok(()),
-                () = to_commit.closed() => return Ok(()),
-                messages = reader.waiting(MESSAGES_MAX) => messages,
-            };
-            let messages = readable(&self.shared.alerts, self.run.partition, messages).await?;
-            let Some(read) = self.decode(messages, from, at).await? else { continue };
-            at = read.reaches;
-            let count = read.content.events.len();
-            let unpublished = self.unpublished.fetch_add(count, Ordering::Relaxed) + count;
-            self.shared.service.metrics.waiting(STAGE, &self.run.partition.to_string(), unpublished);
-            if to_commit.send(read).await.is_err() {
-                return Ok(());
+        let mut next = Next { messages: Vec::new(), reaches: cursor.position };
+        let mut committing = None;
+        let ended = loop {
+            if committing.is_none() && !next.messages.is_empty() {
+                committing = Some(Box::pin(self.commit(cursor, next.take())));
             }
+            tokio::select! {
+                biased;
+                Ok(()) = connections.changed() => break Err(connected_anew()),
+                () = self.run.stop.cancelled() => break Ok(()),
+                () = to_publish.closed() => break Ok(()),
+                Some(committed) = OptionFuture::from(committing.as_mut()) => {
+                    committing = None;
+                    let changes;
+                    (cursor, changes) = committed?;
+                    // A publisher that has ended is noticed above.
+                    to_publish.send(changes).await.ok();
+                }
+                messages = reader.waiting(MESSAGES_MAX - next.messages.len()), if !next.is_full() => {
+                    if let Err(fault) = self.take(&mut next, messages, cursor).await {
+                        break Err(fault);
+                    }
+                }
+            }
+        };
+        if let Some(committing) = committing {
+            to_publish.send(committing.await?.1).await.ok();
         }
+        ended
     }
 
-    /// Decodes messages, the first of which should continue at `at`; `None` if they contain nothing new. Foreign
-    /// messages are reported and skipped.
-    async fn decode(
+    /// Adds messages to the next batch, if they contain anything new. Foreign messages are reported and skipped.
+    async fn take(
         &self,
-        messages: Vec<Message>,
+        next: &mut Next,
+        messages: Result<Vec<Message>, BusError>,
         owned: Cursor,
-        at: Position,
-    ) -> Result<Option<Read>, Fault> {
+    ) -> Result<(), Fault> {
         let Self { shared, run: PartitionRun { partition, .. }, .. } = self;
-        let mut reaches = at;
-        let mut own = Vec::with_capacity(messages.len());
-        for message in messages {
-            match shared.check(*partition, &message, owned, reaches).await? {
+        for message in readable(&shared.alerts, *partition, messages).await? {
+            match shared.check(*partition, &message, owned, next.reaches).await? {
                 Ok(batch) => {
-                    reaches = reaches.max(message.covers.unwrap_or_default());
-                    own.push((message, batch));
+                    let count = next.add(message, batch);
+                    let unpublished = self.unpublished.fetch_add(count, Ordering::Relaxed) + count;
+                    shared.service.metrics.waiting(STAGE, &partition.to_string(), unpublished);
                 }
                 Err(foreign) => shared.alerts.foreign(Some(*partition), &foreign).await,
             }
         }
-        if reaches == at {
-            return Ok(None);
-        }
-        let (content, spare) = Content::gather(own, at);
-        Ok(Some(Read { content, spare, reaches }))
+        Ok(())
     }
 
-    /// Commits the batches, the first of them from `cursor`.
-    async fn commit(
-        &self,
-        mut cursor: Cursor,
-        mut batches: mpsc::Receiver<Read>,
-        to_publish: mpsc::Sender<ToPublish>,
-    ) -> Result<(), Fault> {
-        loop {
-            let read = tokio::select! {
-                () = to_publish.closed() => return Ok(()),
-                read = batches.recv() => read,
-            };
-            let Some(Read { content, spare, reaches }) = read else { return Ok(()) };
-            let (records, newest) = (content.events.len(), newest(&content));
-            let batch = Batch { partition: self.run.partition, content, from: cursor, reaches };
-            let committed = self.shared.workers.commit(batch, spare).await?;
-            cursor = committed.cursor;
-            let changes = committed.changes;
-            if to_publish.send(ToPublish { changes, records, newest }).await.is_err() {
-                return Ok(());
-            }
-        }
+    /// Commits a batch; returns the cursor behind it and its changes.
+    async fn commit(&self, from: Cursor, next: Next) -> Result<(Cursor, ToPublish), Fault> {
+        let Next { messages, reaches } = next;
+        let (content, spare) = Content::gather(messages, from.position);
+        let (records, newest) = (content.events.len(), content.events.last().map(|event| event.received_at));
+        let batch = Batch { partition: self.run.partition, content, from, reaches };
+        let Committed { changes, cursor } = self.shared.workers.commit(batch, spare).await?;
+        Ok((cursor, ToPublish { changes, records, newest }))
     }
 
     /// Publishes the committed changes in order.
@@ -212,8 +195,34 @@ fn connected_anew() -> Fault {
     Fault::transient("the broker", "connected anew")
 }
 
-fn newest(content: &Content) -> Option<Timestamp> {
-    content.events.last().map(|event| event.received_at)
+/// The messages that are read and aren't under commit.
+struct Next {
+    messages: Vec<(Message, runner::Batch<Event>)>,
+    /// Position up to which everything was read.
+    reaches: Position,
+}
+
+impl Next {
+    const fn is_full(&self) -> bool {
+        self.messages.len() >= MESSAGES_MAX
+    }
+
+    /// Adds a message, unless everything in it was read before; returns the number of its new records.
+    fn add(&mut self, message: Message, batch: runner::Batch<Event>) -> usize {
+        let covers = message.covers.unwrap_or_default();
+        if covers <= self.reaches {
+            return 0;
+        }
+        let count = batch.records.iter().filter(|record| record.position > self.reaches).count();
+        self.reaches = covers;
+        self.messages.push((message, batch));
+        count
+    }
+
+    /// Takes the batch; the next one begins behind it.
+    fn take(&mut self) -> Self {
+        Self { messages: std::mem::take(&mut self.messages), reaches: self.reaches }
+    }
 }
 
 /// Refuses a partition whose feed begins behind the record's cursor: the record never had the input between them. It is
