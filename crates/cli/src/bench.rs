@@ -33,8 +33,7 @@ pub(crate) async fn run(arguments: Bench, output: Output) -> Result<(), Failed> 
         Benched::Pipeline(arguments) => pipeline::run(arguments, output).await,
         Benched::Latency(arguments) => {
             let LatencyBench { load, rate, http } = arguments;
-            let in_flight = if http { CONNECTIONS_MAX } else { IN_FLIGHT_MAX };
-            pipeline::run(PipelineBench { load, rate, in_flight, http }, output).await
+            pipeline::run(PipelineBench { load, rate, in_flight: IN_FLIGHT_MAX, http }, output).await
         }
         Benched::Ingest(arguments) => ingest::run(arguments, output).await,
         Benched::Replay(arguments) => replay::run(arguments, output).await,

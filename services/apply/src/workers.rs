@@ -7,6 +7,7 @@ use crate::{
     worker::Worker,
 };
 use bus::Bus;
+use futures::future::OptionFuture;
 use runner::{Alerts, Metrics, TokenBucket};
 use stage::Fault;
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
@@ -84,7 +85,8 @@ async fn run(worker: Arc<Worker>, transactions_max: usize, mut jobs: mpsc::Recei
                 Some(job) => waiting.push(job, Instant::now()),
                 None => break,
             },
-            () = until(waiting.waits_too_long_at()), if running.len() < transactions_max => {}
+            Some(()) = OptionFuture::from(waiting.waits_too_long_at().map(sleep_until)),
+                if running.len() < transactions_max => {}
         }
         if waiting.may_begin(running.len(), transactions_max, Instant::now()) {
             bucket.take().await;
@@ -138,13 +140,6 @@ impl Waiting {
             self.push(job, Instant::now());
         }
         std::mem::take(self).jobs
-    }
-}
-
-async fn until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -25,7 +25,7 @@ use std::{
     pin::Pin,
     time::{Duration, Instant},
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::JoinHandle};
 
 /// Time without a change after which the measurement is aborted.
 const STALLED: Duration = Duration::from_mins(1);
@@ -76,8 +76,8 @@ async fn measure(
 
     output::progress(&format!("signing {expected} deliveries"));
     let deliveries = feed::levels(&arguments.load)?;
-    let mut sending: Pin<Box<dyn Future<Output = Result<f64, Failed>> + Send>> = if arguments.http {
-        let requests = deliveries.iter().map(http::request).collect();
+    let sending: Pin<Box<dyn Future<Output = Result<f64, Failed>> + Send>> = if arguments.http {
+        let requests = deliveries.into_iter().map(|signed| http::request(&signed)).collect();
         Box::pin(send_over_http(requests, address, arguments.in_flight, arguments.rate))
     } else {
         Box::pin(send(deliveries, intake, in_flight(arguments, servers), arguments.rate))
@@ -87,13 +87,7 @@ async fn measure(
     let (nats, postgres) = (servers.nats.pid(), servers.postgres.pid());
     let before = CpuSeconds::now(nats, postgres);
     let began = Instant::now();
-    let observing = async { observing.await.map_err(|error| Failed::Other(error.to_string()))? };
-    let sending = async {
-        tokio::spawn(async move { sending.as_mut().await })
-            .await
-            .map_err(|error| Failed::Other(error.to_string()))?
-    };
-    let (observed, sender) = tokio::try_join!(observing, sending)?;
+    let (observed, sender) = tokio::try_join!(ended(observing), ended(tokio::spawn(sending)))?;
     let seconds = began.elapsed().as_secs_f64();
     let cpu = CpuSeconds::now(nats, postgres).since(before);
     let machine = machine.since();
@@ -109,6 +103,11 @@ async fn measure(
         partitions: servers.bus.partitions.get(),
         machine,
     }))
+}
+
+/// Waits for a task.
+async fn ended<T>(task: JoinHandle<Result<T, Failed>>) -> Result<T, Failed> {
+    task.await.map_err(|error| Failed::Other(error.to_string()))?
 }
 
 /// The number of deliveries that may wait for their response at once: no more than the intake's queues hold.
