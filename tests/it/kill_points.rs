@@ -18,14 +18,34 @@ use tokio::task::JoinHandle;
 use wire::Original;
 
 /// The points, by service. In each round every service crashes at its next one, all of them at about the same time.
-const POINTS: [(Program, &[&str]); 7] = [
-    (Program::Ingest, &["taken", "appended"]),
-    (Program::Normalize, &["loaded", "dead_lettered", "appended"]),
-    (Program::Dedupe, &["loaded", "appended"]),
-    (Program::Enrich, &["loaded", "appended"]),
-    (Program::Apply, &["begun", "loaded", "folded", "dead_lettered", "committed", "published"]),
-    (Program::Propagate, &["marked", "called", "desired", "settled"]),
-    (Program::Fetch, &["fetched", "noted"]),
+type Points = &'static [(Program, &'static [&'static str])];
+
+const POINTS: Points = &[
+    (Program::Ingest, &["ingest.taken", "ingest.appended"]),
+    (Program::Normalize, &["normalize.loaded", "normalize.dead_lettered", "normalize.appended"]),
+    (Program::Dedupe, &["dedupe.loaded", "dedupe.appended"]),
+    (Program::Enrich, &["enrich.loaded", "enrich.appended"]),
+    (
+        Program::Apply,
+        &[
+            "apply.begun",
+            "apply.loaded",
+            "apply.folded",
+            "apply.dead_lettered",
+            "apply.committed",
+            "apply.published",
+        ],
+    ),
+    (Program::Propagate, &["propagate.marked", "propagate.called", "propagate.desired", "propagate.settled"]),
+    (Program::Fetch, &["fetch.fetched", "fetch.noted"]),
+];
+/// The points of the stages before apply in one pass, and of apply, which reads it.
+const POINTS_OF_ONE_PASS: Points = &[
+    (
+        Program::Transform,
+        &["normalize.loaded", "dedupe.loaded", "enrich.loaded", "enrich.dead_lettered", "enrich.appended"],
+    ),
+    (Program::Apply, &["apply.folded", "apply.committed"]),
 ];
 /// Number of the pass at which they crash: some work succeeds before.
 const PASS: u32 = 3;
@@ -169,19 +189,20 @@ async fn assert_dead(world: &World, expected: &BTreeSet<String>) {
 }
 
 /// Crashes the services at the points of a round, and restarts them.
-async fn die_and_rise(world: &mut World, round: usize) {
-    let points = POINTS.iter().filter_map(|(program, points)| Some((*program, *points.get(round)?)));
+async fn die_and_rise(world: &mut World, points: Points, round: usize) {
+    let points = points.iter().filter_map(|(program, points)| Some((*program, *points.get(round)?)));
     let mut doomed = Vec::new();
     for (program, point) in points {
         assert!(world.terminate(program).await.success(), "{} ends well", program.name());
-        let replica = world.launch_to_die(program, &format!("{}.{point}:{PASS}", program.name()));
+        let replica = world.launch_to_die(program, &format!("{point}:{PASS}"));
         doomed.push((replica, point));
     }
     for (replica, point) in &doomed {
         let (status, said) = world.death(*replica, DEATH).await;
         let name = replica.program().name();
         assert_eq!(status.signal(), ABORTED, "{name} dies at {point}: {status}\n{said}");
-        assert!(said.contains(&format!("\"point\":\"{point}\"")), "{name} dies at {point}:\n{said}");
+        let (_, of_stage) = point.split_once('.').expect("a stage and a point of it");
+        assert!(said.contains(&format!("\"point\":\"{of_stage}\"")), "{name} dies at {point}:\n{said}");
         // Each is restarted as soon as it is dead: others may need it to reach their own points.
         world.launch(&[replica.program()]).await;
     }
@@ -189,7 +210,16 @@ async fn die_and_rise(world: &mut World, round: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_dies_at_any_point_of_its_work_loses_and_repeats_nothing() {
-    let mut world = World::start(&Program::ALL).await;
+    dies_at(&Program::ALL, POINTS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stages_in_one_pass_that_die_at_any_point_of_their_work_lose_and_repeat_nothing() {
+    dies_at(&Program::IN_ONE_PASS, POINTS_OF_ONE_PASS).await;
+}
+
+async fn dies_at(programs: &[Program], points: Points) {
+    let mut world = World::start(programs).await;
     let shops = Shops::open(&world).await;
     let poisoned = world.merchant("poisoned").await;
     let poisoned = world.account(&poisoned, "shopify", AccountOptions::silent()).await;
@@ -199,9 +229,9 @@ async fn a_service_that_dies_at_any_point_of_its_work_loses_and_repeats_nothing(
     let trade = shops.trade(&enough);
     let poison = tokio::spawn(poison(poisoned, Arc::clone(&enough)));
 
-    let rounds = POINTS.iter().map(|(_, points)| points.len()).max().unwrap_or_default();
+    let rounds = points.iter().map(|(_, points)| points.len()).max().unwrap_or_default();
     for round in 0..rounds {
-        die_and_rise(&mut world, round).await;
+        die_and_rise(&mut world, points, round).await;
     }
 
     enough.store(true, Ordering::Relaxed);

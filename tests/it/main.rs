@@ -48,6 +48,7 @@ mod restored;
 mod rooms;
 mod shown;
 mod stopping;
+mod transform;
 mod unauthenticated;
 mod unsigned;
 

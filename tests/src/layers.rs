@@ -29,6 +29,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("normalize", ROOMS),
     ("dedupe", ROOMS),
     ("enrich", ROOMS),
+    ("transform", RUNS_THREE),
     ("apply", ROOMS),
     ("propagate", ROOMS),
     ("fetch", ROOMS),
@@ -38,6 +39,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("torture", EVERYTHING),
     ("world", EVERYTHING),
 ];
+/// One service runs the decisions of three.
+const RUNS_THREE: &[&str] = &["model", "bus", "store", "runner", "normalize", "dedupe", "enrich"];
 /// The command line runs the services, the servers and the simulators in one process.
 const RUNS_ALL: &[&str] = &[
     "model",
@@ -55,6 +58,7 @@ const RUNS_ALL: &[&str] = &[
     "normalize",
     "dedupe",
     "enrich",
+    "transform",
     "apply",
     "propagate",
     "fetch",
@@ -76,6 +80,7 @@ const EVERYTHING: &[&str] = &[
     "normalize",
     "dedupe",
     "enrich",
+    "transform",
     "apply",
     "propagate",
     "fetch",

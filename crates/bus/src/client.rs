@@ -17,7 +17,7 @@ use async_nats::{
     },
 };
 use bytes::Bytes;
-use model::{Partition, PartitionCount, Timestamp};
+use model::{Partition, PartitionCount, Position, Timestamp};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -227,6 +227,11 @@ impl Bus {
         let holding = Holding::Batches(feed, partition);
         let last = self.last_ours(&stream, &feed.subject(partition), holding).await?;
         last.map(|last| Message::read_of(feed, &last)).transpose()
+    }
+
+    /// The position up to which the partition's batches cover RAW; the default if there are none.
+    pub async fn covered(&self, feed: Feed, partition: Partition) -> Result<Position, BusError> {
+        Ok(self.tail(feed, partition).await?.and_then(|tail| tail.covers).unwrap_or_default())
     }
 
     /// The sequence of the partition's last message, foreign or not; 0 if there is none.

@@ -34,6 +34,8 @@ pub enum User {
     Dedupe,
     /// The stage.
     Enrich,
+    /// The service that runs normalize, dedupe and enrich in one pass.
+    Transform,
     /// The stage that declares the streams, and purges processed messages.
     Apply,
     /// The stage.
@@ -65,12 +67,13 @@ pub struct Permissions {
 
 impl User {
     /// All users but partners.
-    pub const OURS: [Self; 10] = [
+    pub const OURS: [Self; 11] = [
         Self::Ingest,
         Self::Intake,
         Self::Normalize,
         Self::Dedupe,
         Self::Enrich,
+        Self::Transform,
         Self::Apply,
         Self::Propagate,
         Self::Fetch,
@@ -101,6 +104,7 @@ impl User {
             Self::Normalize => "normalize".to_owned(),
             Self::Dedupe => "dedupe".to_owned(),
             Self::Enrich => "enrich".to_owned(),
+            Self::Transform => "transform".to_owned(),
             Self::Apply => "apply".to_owned(),
             Self::Propagate => "propagate".to_owned(),
             Self::Fetch => "fetch".to_owned(),
@@ -136,9 +140,16 @@ impl User {
                 // For the echo that confirms its subscription.
                 grants.publish.insert(format!("{}.>", self.inbox_prefix()));
             }
-            Self::Normalize => grants.stage(self, Feed::Raw, Feed::Normalized),
-            Self::Dedupe => grants.stage(self, Feed::Normalized, Feed::Unique),
+            Self::Normalize => {
+                grants.stage(self, Feed::Raw, Feed::Normalized);
+                grants.reads_tails(Feed::Enriched);
+            }
+            Self::Dedupe => {
+                grants.stage(self, Feed::Normalized, Feed::Unique);
+                grants.reads_feed(Feed::Enriched);
+            }
             Self::Enrich => grants.stage(self, Feed::Unique, Feed::Enriched),
+            Self::Transform => grants.transform(),
             Self::Apply => grants.apply(),
             Self::Propagate => {
                 grants.runs(self);
@@ -174,11 +185,11 @@ impl User {
         let (of_feeds, others): (Vec<String>, &[&str]) = match self {
             Self::Ingest => (feeds(&Feed::ALL), &[ALERTS]),
             Self::Intake | Self::Partner { .. } => (Vec::new(), &[]),
-            Self::Normalize => (feeds(&[Feed::Raw, Feed::Normalized]), &[DEAD, ALERTS, FOREIGN, MEMBERS]),
-            Self::Dedupe => {
-                (feeds(&[Feed::Raw, Feed::Normalized, Feed::Unique]), &[DEAD, ALERTS, FOREIGN, MEMBERS])
+            Self::Normalize => {
+                (feeds(&[Feed::Raw, Feed::Normalized, Feed::Enriched]), &[DEAD, ALERTS, FOREIGN, MEMBERS])
             }
-            Self::Enrich => {
+            Self::Dedupe => (feeds(&Feed::ALL), &[DEAD, ALERTS, FOREIGN, MEMBERS]),
+            Self::Enrich | Self::Transform => {
                 (feeds(&[Feed::Raw, Feed::Unique, Feed::Enriched]), &[DEAD, ALERTS, FOREIGN, MEMBERS])
             }
             Self::Fetch => (feeds(&[Feed::Raw]), &[DEAD, ALERTS, FOREIGN, MEMBERS]),
@@ -229,6 +240,15 @@ impl<'a> Grants<'a> {
         self.calls(&format!("CONSUMER.INFO.{stream}.*"));
     }
 
+    /// Permits reading the last batch of each partition.
+    fn reads_tails(&mut self, feed: Feed) {
+        for stream in self.layout.streams_of(feed) {
+            self.looks_at(&stream);
+            self.calls(&format!("DIRECT.GET.{stream}"));
+            self.calls(&format!("DIRECT.GET.{stream}.{}", feed.subjects()));
+        }
+    }
+
     fn reads_feed(&mut self, feed: Feed) {
         for stream in self.layout.streams_of(feed) {
             self.reads(&stream, &feed.subjects());
@@ -277,6 +297,16 @@ impl<'a> Grants<'a> {
         let streams: Vec<String> = self.layout.streams_of(from).chain(self.layout.streams_of(to)).collect();
         self.sets_aside(user, &streams);
         self.publish.insert(to.subjects());
+    }
+
+    /// Permits what the last stage may, on another input, and the dead letters of the stages before it. Its replicas and
+    /// those of enrich share the partitions of ENRICHED.
+    fn transform(&mut self) {
+        self.stage(&User::Enrich, Feed::Raw, Feed::Enriched);
+        self.reads_feed(Feed::Unique);
+        for stage in [User::Normalize, User::Dedupe] {
+            self.publish.insert(format!("pos.dead.{stage}.>"));
+        }
     }
 
     fn ingest(&mut self) {
@@ -385,18 +415,20 @@ mod tests {
 
     #[test]
     fn each_subject_of_ours_has_the_publishers_that_the_architecture_names_and_no_others() {
-        let stages = ["normalize", "dedupe", "enrich", "apply", "propagate", "fetch"];
+        let stages = ["normalize", "dedupe", "enrich", "transform", "apply", "propagate", "fetch"];
         for (subject, publishers) in [
             ("pos.raw.3", &["ingest"][..]),
             ("pos.normalized.3", &["normalize"]),
             ("pos.unique.3", &["dedupe"]),
-            ("pos.enriched.3", &["enrich"]),
+            ("pos.enriched.3", &["enrich", "transform"]),
             ("pos.applied.3.shop.inventory.updated", &["apply"]),
-            ("pos.dead.normalize.data.shop", &["normalize", "apply"]),
+            ("pos.dead.normalize.data.shop", &["normalize", "transform", "apply"]),
+            ("pos.dead.transform.data.shop", &["apply"]),
             ("pos.alerts.dedupe.3.setup", &["dedupe"]),
-            ("pos.members.enrich.pod-1", &["enrich"]),
-            ("pos.membership.enrich", &["enrich"]),
-            ("pos.foreign.RAW-0.17.abc", &["normalize", "apply", "fetch"]),
+            ("pos.members.enrich.pod-1", &["enrich", "transform"]),
+            ("pos.members.transform.pod-1", &[]),
+            ("pos.membership.enrich", &["enrich", "transform"]),
+            ("pos.foreign.RAW-0.17.abc", &["normalize", "transform", "apply", "fetch"]),
             ("pos.accept", &["propagate", "fetch", "operator"]),
             ("pos.in.shop.till.sales", &["partner-till"]),
             ("pos.in.shop.web.sales", &["partner-web"]),
@@ -418,8 +450,12 @@ mod tests {
             ("$JS.API.STREAM.SNAPSHOT.RAW-0", &[]),
             ("$JS.API.STREAM.LIST", &[]),
             ("$JS.API.CONSUMER.CREATE.RAW-0", &[]),
-            ("$JS.API.CONSUMER.CREATE.RAW-0.x.pos.raw.3", &["normalize", "apply", "fetch", "operator"]),
-            ("$JS.API.CONSUMER.INFO.RAW-0.x", &["normalize", "apply", "fetch", "operator"]),
+            (
+                "$JS.API.CONSUMER.CREATE.RAW-0.x.pos.raw.3",
+                &["normalize", "transform", "apply", "fetch", "operator"],
+            ),
+            ("$JS.API.CONSUMER.INFO.RAW-0.x", &["normalize", "transform", "apply", "fetch", "operator"]),
+            ("$JS.API.CONSUMER.INFO.NORMALIZED-0.x", &["normalize", "dedupe", "apply", "operator"]),
             ("$JS.API.CONSUMER.DURABLE.CREATE.RAW-0.x", &[]),
             ("$JS.API.CONSUMER.DELETE.RAW-0.x", &[]),
             ("$JS.API.CONSUMER.LIST.RAW-0", &[]),

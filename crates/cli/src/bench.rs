@@ -32,8 +32,9 @@ pub(crate) async fn run(arguments: Bench, output: Output) -> Result<(), Failed> 
     match arguments.what {
         Benched::Pipeline(arguments) => pipeline::run(arguments, output).await,
         Benched::Latency(arguments) => {
-            let LatencyBench { load, rate, http } = arguments;
-            pipeline::run(PipelineBench { load, rate, in_flight: IN_FLIGHT_MAX, http }, output).await
+            let LatencyBench { load, rate, http, apart } = arguments;
+            let in_flight = IN_FLIGHT_MAX;
+            pipeline::run(PipelineBench { load, rate, in_flight, http, apart }, output).await
         }
         Benched::Ingest(arguments) => ingest::run(arguments, output).await,
         Benched::Replay(arguments) => replay::run(arguments, output).await,

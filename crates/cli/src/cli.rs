@@ -243,6 +243,9 @@ pub(crate) struct Dev {
     /// Number of sales, restocks and edits a minute in the demo.
     #[arg(long, default_value_t = 120)]
     pub(crate) traffic_per_minute: u32,
+    /// Run normalize, dedupe and enrich apart, with a stream between each two, instead of in one pass.
+    #[arg(long)]
+    pub(crate) apart: bool,
 }
 
 #[derive(Debug, Args)]

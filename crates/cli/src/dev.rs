@@ -23,7 +23,7 @@ use store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use services::Services;
+pub(crate) use services::{Composition, Services};
 
 /// Upper limit of requests a minute per connection: development and demos are not limited.
 const REQUESTS_PER_MINUTE: u32 = 10_000_000;
@@ -161,7 +161,8 @@ async fn with_servers(
     let stop = CancellationToken::new();
     let admin = tokio::spawn(admin.serve(metrics.clone(), readiness.clone(), stop.clone()));
     let intake = ingest::Config { requests_per_minute: REQUESTS_PER_MINUTE, ..ingest::Config::default() };
-    let mut services = Services::start(servers, metrics, listener, intake).await?;
+    let composition = Composition::of(arguments.apart);
+    let mut services = Services::start(servers, metrics, listener, intake, composition).await?;
 
     let demo =
         if arguments.demo { Some(demo::Demo::start(&servers.store, &ingest_url).await?) } else { None };

@@ -214,6 +214,9 @@ mod tests {
         fn weight(&self) -> usize {
             self.1
         }
+        fn position(&self) -> Position {
+            at(self.0)
+        }
     }
 
     fn at(raw_sequence: u64) -> Position {

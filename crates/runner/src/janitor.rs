@@ -29,7 +29,8 @@ const NEARLY_FULL: &str = "nearly_full";
 pub struct Retention {
     /// Of RAW, after an event was applied: limits what can be replayed.
     pub raw: Duration,
-    /// Of UNIQUE: the span over which dedupe recognizes duplicates.
+    /// Of UNIQUE and ENRICHED, which have the events that dedupe has passed on: the span over which it recognizes
+    /// duplicates.
     pub unique: Duration,
 }
 
@@ -104,7 +105,8 @@ impl Janitor {
             |feed: Feed, kept| if pressure.feeds.contains(feed.as_str()) { Duration::ZERO } else { kept };
         let retention = Retention {
             raw: unless_under_pressure(Feed::Raw, self.retention.raw),
-            unique: unless_under_pressure(Feed::Unique, self.retention.unique),
+            unique: unless_under_pressure(Feed::Unique, self.retention.unique)
+                .min(unless_under_pressure(Feed::Enriched, self.retention.unique)),
         };
         for partition in self.service.bus.partitions().all() {
             // One partition that can't be swept must not fill the streams of all.
@@ -162,8 +164,9 @@ async fn pressure(bus: &Bus, stage: &'static str) -> Result<Pressure, BusError> 
     Ok(pressure)
 }
 
-/// Purges the streams of a partition. A middle stream is needed from the position of the next stage; UNIQUE also for
-/// dedupe's window; RAW also for the replay window and for messages that fetch hasn't read yet.
+/// Purges the streams of a partition. A middle stream is needed from the position of the next stage; UNIQUE and ENRICHED
+/// also for dedupe's window; RAW also for the replay window and for messages that fetch hasn't read yet. Stages in one
+/// pass leave NORMALIZED and UNIQUE out: what ENRICHED covers needs neither.
 async fn sweep(
     bus: &Bus,
     readers: &impl Readers,
@@ -175,16 +178,16 @@ async fn sweep(
     if applied_pressure {
         bus.purge_applied_to(partition, propagated).await?;
     }
-    for (feed, next, kept_for) in
-        [(Feed::Normalized, Feed::Unique, Duration::ZERO), (Feed::Unique, Feed::Enriched, retention.unique)]
-    {
-        let covered = bus.tail(next, partition).await?.and_then(|tail| tail.covers).unwrap_or_default();
-        let done = bus.seek(feed, partition, covered.min(applied)).await?;
+    let enriched = bus.covered(Feed::Enriched, partition).await?;
+    let unique = bus.covered(Feed::Unique, partition).await?.max(enriched);
+    for (feed, done, kept_for) in [
+        (Feed::Normalized, unique, Duration::ZERO),
+        (Feed::Unique, enriched, retention.unique),
+        (Feed::Enriched, applied, retention.unique),
+    ] {
+        let done = bus.seek(feed, partition, done.min(applied)).await?;
         purge(bus, feed, partition, below(bus, feed, partition, done, kept_for).await?).await?;
     }
-    let done = bus.seek(Feed::Enriched, partition, applied).await?;
-    let enriched = below(bus, Feed::Enriched, partition, done, Duration::ZERO).await?;
-    purge(bus, Feed::Enriched, partition, enriched).await?;
     let done = bus.seek(Feed::Raw, partition, applied.min(fetched)).await?;
     let raw = below(bus, Feed::Raw, partition, done, retention.raw).await?;
     if let Some(below) = raw {

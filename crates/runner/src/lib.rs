@@ -2,7 +2,8 @@
 //!
 //! A service consists of its decision and a few lines here: [`main`] reads the configuration, starts telemetry, opens
 //! the bus, serves `/metrics`, `/livez` and `/readyz`, and stops cleanly; [`run_stage`] moves a partition's batches
-//! from one feed to the next; [`own_partitions`] runs any other loop once for each partition that this replica owns.
+//! from one feed to the next, and [`run_pass`] through several stages at once; [`own_partitions`] runs any other loop
+//! once for each partition that this replica owns.
 
 /// The allocator of every service: events are many small texts, allocated on one thread and freed on another.
 #[global_allocator]
@@ -21,6 +22,7 @@ mod kill_point;
 mod metrics;
 mod ours;
 mod partitions;
+mod pass;
 mod problem;
 mod process;
 mod serve;
@@ -42,11 +44,12 @@ pub use kill_point::kill_point;
 pub use metrics::{Metrics, outcome_label};
 pub use ours::{Ours, batch_of, change_of, connect};
 pub use partitions::{PartitionRun, own_partitions, until_set_up};
+pub use pass::{Chained, Decided, Pass, PassContext, Rejected, Single, Tally};
 pub use problem::problem;
 pub use process::{Failure, Service, chain, main, now, replica_name};
 pub use serve::{Client, Listening, NoPermit, Origin, doubled, serve, serve_connection};
 pub use stage_io::{Batch, Head, Input, Output, Positioned, StageIo, readable, unreadable};
-pub use stage_loop::run_stage;
+pub use stage_loop::{run_pass, run_stage};
 pub use telemetry::start as start_logging;
 pub use token_bucket::TokenBucket;
 pub use version::{COMMIT, PROFILE, VERSION, VERSION_TEXT};

@@ -72,7 +72,21 @@ where
     Run: Fn(PartitionRun) -> Running + Send + Sync + 'static,
     Running: Future<Output = Result<(), Fault>> + Send + 'static,
 {
-    let run = Arc::new(run);
+    own_partitions_of(service, stage, &[stage], run).await
+}
+
+/// The same for a run that measures the lag of all `stages`, of which `stage` is one.
+pub(crate) async fn own_partitions_of<Run, Running>(
+    service: &Service,
+    stage: &'static str,
+    stages: &[&'static str],
+    run: Run,
+) -> Result<(), Failure>
+where
+    Run: Fn(PartitionRun) -> Running + Send + Sync + 'static,
+    Running: Future<Output = Result<(), Fault>> + Send + 'static,
+{
+    let (run, stages) = (Arc::new(run), Arc::<[_]>::from(stages));
     let membership = tokio::select! {
         joined = service.bus.join(stage, &service.replica) => joined?,
         () = service.stop.cancelled() => return Ok(()),
@@ -81,11 +95,13 @@ where
     let alerts = Alerts::new(stage, &service.metrics, Some(&service.bus));
     let begin = |partition: Partition, stop| {
         let partition_run = PartitionRun { partition, stop, progress: Arc::default() };
-        let (metrics, run) = (service.metrics.clone(), Arc::clone(&run));
+        let (metrics, run, stages) = (service.metrics.clone(), Arc::clone(&run), Arc::clone(&stages));
         let waiting = Waiting::new(stage, Some(partition), alerts.clone(), service.readiness.clone());
         async move {
             keep_running(&metrics, waiting, partition_run, &*run).await;
-            metrics.forget_lag(stage, &partition.to_string());
+            for stage in stages.iter() {
+                metrics.forget_lag(stage, &partition.to_string());
+            }
         }
     };
     let owns = |count| service.metrics.owns(stage, count);

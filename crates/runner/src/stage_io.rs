@@ -1,7 +1,7 @@
 //! The interface between the loop and the I/O of a stage.
 
 use crate::{Alerts, ours::check_record};
-use bus::{Bus, BusError, Message};
+use bus::{Bus, BusError};
 use bytes::Bytes;
 use model::{Delivery, DeliveryId, DroppedInput, Event, EventId, Origin, Partition, Position, Timestamp};
 use stage::{Fault, Stage};
@@ -20,12 +20,13 @@ pub struct Positioned<T> {
 /// The asynchronous part of a stage: opens a partition's state, and loads before each batch the facts that
 /// the decisions need.
 pub trait StageIo<S: Stage>: Send + Sync + 'static {
-    /// Opens the state of a partition that this replica now owns. `tail` is the last message that the stage appended.
+    /// Opens the state of a partition that this replica now owns: the state behind `covered`, up to which the stage has
+    /// decided.
     fn open(
         &self,
         bus: &Bus,
         partition: Partition,
-        tail: Option<&Message>,
+        covered: Position,
     ) -> impl Future<Output = Result<S::PartitionState, Fault>> + Send;
 
     /// Loads the facts that the decisions about `inputs` need. An outage is [`Fault::Transient`]: the partition waits.
@@ -63,7 +64,7 @@ pub struct Head<'a> {
 }
 
 /// A value that a stage reads from a feed.
-pub trait Input: Sized + Send + Sync + 'static {
+pub trait Input: Clone + Send + Sync + 'static {
     /// Decodes the message with that sequence number.
     fn decode(payload: Bytes, sequence: u64) -> Result<Batch<Self>, DecodeError>;
     /// Returns the last position that belongs to the input at `position`: all rows of the input are at or before it.
@@ -86,6 +87,8 @@ pub trait Output: Sized + Send + Sync + 'static {
     fn encode(records: &[Self], dropped_inputs: &[DroppedInput]) -> Bytes;
     /// Returns the approximate encoded size, in bytes.
     fn weight(&self) -> usize;
+    /// Returns its position in the partition.
+    fn position(&self) -> Position;
 }
 
 impl Input for Delivery {
@@ -175,6 +178,9 @@ impl Output for EventRecord {
     fn weight(&self) -> usize {
         self.encoded_bytes()
     }
+    fn position(&self) -> Position {
+        self.position
+    }
 }
 
 impl Output for Event {
@@ -195,5 +201,8 @@ impl Output for Event {
             | model::Payload::Deleted { .. } => 256,
         };
         256 + payload
+    }
+    fn position(&self) -> Position {
+        self.position
     }
 }

@@ -1,23 +1,25 @@
 //! The loop of a stage: read the waiting messages, load, decide, dead-letter, append, count.
 
 use crate::{
-    Alerts, Batch, Failure, Input, Output, PartitionRun, Positioned, Service, StageIo, chain,
+    Alerts, Batch, Failure, Input, Output, PartitionRun, Pass, Service, Single, StageIo,
     dead_letters::dead_letter,
-    decided::{Packed, Piece, Settled, pack, refused, settle_within},
+    decided::{Packed, Piece, pack},
     kill_point, now,
-    ours::{batch_of, undecodable},
-    own_partitions, readable,
+    ours::batch_of,
+    partitions::own_partitions_of,
+    pass::{PassContext, Rejected, Tally},
+    readable,
 };
 use bus::{Appender, Feed, Foreign, Message, Reader};
 use model::{DroppedInput, Partition, Position, Timestamp};
-use stage::{Fault, Reject, RejectClass, Stage};
+use stage::{Fault, Stage};
 use std::{
-    collections::BTreeMap,
+    iter::repeat,
     sync::Arc,
     time::{Duration, Instant},
 };
 use tracing::{Instrument as _, Span, field};
-use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
+use wire::BATCH_RECORDS_MAX;
 
 /// Upper limit of messages that are consumed at once.
 const MESSAGES_MAX: usize = 8;
@@ -35,41 +37,45 @@ where
     S::Out: Output,
     D: StageIo<S>,
 {
-    let alerts = Alerts::new(S::NAME, &service.metrics, Some(&service.bus));
-    let shared = Arc::new(Shared { service: service.clone(), alerts, stage, io, from, to });
-    own_partitions(service, S::NAME, move |run| {
+    run_pass(service, Single::new(stage, io), from, to).await
+}
+
+/// The same through all stages of `pass`. Replicas that append to `to` in either way share its partitions.
+pub async fn run_pass<P: Pass>(service: &Service, pass: P, from: Feed, to: Feed) -> Result<(), Failure> {
+    let alerts = Alerts::new(P::NAME, &service.metrics, Some(&service.bus));
+    let stages = pass.stages();
+    let shared = Arc::new(Shared { service: service.clone(), alerts, pass, from, to });
+    own_partitions_of(service, P::NAME, &stages, move |run| {
         let shared = Arc::clone(&shared);
         async move { shared.run_partition(&run).await }
     })
     .await
 }
 
-struct Shared<S, D> {
+struct Shared<P> {
     service: Service,
     alerts: Alerts,
-    stage: S,
-    io: D,
+    pass: P,
     from: Feed,
     to: Feed,
 }
 
-impl<S, D> Shared<S, D>
-where
-    S: Stage,
-    S::In: Input,
-    S::Out: Output,
-    D: StageIo<S>,
-{
+impl<P: Pass> Shared<P> {
     /// Opens the partition at its own tail and works until `stop` or an interruption.
     async fn run_partition(&self, run: &PartitionRun) -> Result<(), Fault> {
         let (bus, partition) = (&self.service.bus, run.partition);
         let tail = bus.tail(self.to, partition).await?;
         let covered = tail.as_ref().and_then(|tail| tail.covers).unwrap_or_default();
+        // What ENRICHED contains was processed without this feed, by stages that are chained.
+        let covered = covered.max(bus.covered(Feed::Enriched, partition).await?);
         let start = bus.seek(self.from, partition, covered).await?;
-        let state = self.io.open(bus, partition, tail.as_ref()).await?;
-        let appender = bus.appender(self.to, partition, tail.as_ref());
+        let state = self.pass.open(bus, partition, covered).await?;
+        let mut appender = bus.appender(self.to, partition, tail.as_ref());
+        appender.begin_behind(covered);
         let reader = bus.read(self.from, partition, start).await?;
-        self.service.metrics.opened(S::NAME, &partition.to_string());
+        for stage in self.pass.stages() {
+            self.service.metrics.opened(stage, &partition.to_string());
+        }
         let waiting = Vec::new();
         let mut work = PartitionWorker {
             shared: self,
@@ -84,10 +90,10 @@ where
     }
 }
 
-struct PartitionWorker<'a, S: Stage, D> {
-    shared: &'a Shared<S, D>,
+struct PartitionWorker<'a, P: Pass> {
+    shared: &'a Shared<P>,
     partition: Partition,
-    memory: S::PartitionState,
+    memory: P::State,
     appender: Appender,
     /// Position up to which everything is in the output or in `waiting`, or has no output.
     covered: Position,
@@ -97,37 +103,7 @@ struct PartitionWorker<'a, S: Stage, D> {
     owed: Option<(Instant, u64)>,
 }
 
-/// The decisions about a batch of inputs.
-struct Decided<Out> {
-    /// The number of inputs.
-    count: usize,
-    /// The outputs and dropped inputs, in order.
-    pieces: Vec<(Position, Piece<Out>)>,
-    /// The rejections with their positions, by the index of the input.
-    rejects: BTreeMap<usize, Vec<(Position, Reject)>>,
-    ended: BTreeMap<&'static str, usize>,
-}
-
-impl<Out> Decided<Out> {
-    /// Adds the decision about the next input, which ends at `end`.
-    fn take(&mut self, end: Position, settled: Settled<Out>) {
-        let Settled { emitted, dropped, rejected, label } = settled;
-        *self.ended.entry(label).or_default() += 1;
-        if !rejected.is_empty() {
-            self.rejects.insert(self.count, rejected);
-        }
-        self.pieces.push((end, Piece { emitted, dropped }));
-        self.count += 1;
-    }
-}
-
-impl<S, D> PartitionWorker<'_, S, D>
-where
-    S: Stage,
-    S::In: Input,
-    S::Out: Output,
-    D: StageIo<S>,
-{
+impl<P: Pass> PartitionWorker<'_, P> {
     async fn run(&mut self, mut reader: Reader, run: &PartitionRun) -> Result<(), Fault> {
         loop {
             let owed = self.owed.map(|(since, _)| since + QUIET_COVER);
@@ -140,7 +116,7 @@ where
             };
             let span = tracing::debug_span!(
                 "batch",
-                stage = S::NAME,
+                stage = P::NAME,
                 partition = %self.partition,
                 messages = messages.len(),
                 events = field::Empty,
@@ -152,7 +128,6 @@ where
     }
 
     async fn work(&mut self, messages: Vec<Message>) -> Result<(), Fault> {
-        let began = Instant::now();
         let Some(last) = messages.last() else { return Ok(()) };
         let (input_sequence, mut reaches) = (last.sequence, self.covered);
         let (mut inputs, mut reported) = (Vec::new(), Vec::new());
@@ -170,7 +145,7 @@ where
                 self.appender.begin_behind(from);
             }
             reaches = reaches.max(end_of(message));
-            inputs.extend(batch.records.into_iter().filter(|input| input.position > after));
+            inputs.extend(batch.records.into_iter().filter(|input| P::In::end(input.position) > after));
             reported.extend(
                 batch.dropped_inputs.into_iter().filter(|dropped_input| dropped_input.position > after),
             );
@@ -180,99 +155,70 @@ where
         }
         let (count, newest) = (inputs.len(), inputs.last().map(|input| input.value.head().received_at));
         self.note_lag(newest, count);
-        let mut decided = self.load_and_decide(inputs).await?;
-        if !decided.rejects.is_empty() {
-            self.dead_letter(&messages, &decided.rejects).await?;
-            kill_point(S::NAME, "dead_lettered");
+        let Service { bus, metrics, .. } = &self.shared.service;
+        let context = PassContext {
+            alerts: &self.shared.alerts,
+            partition: self.partition,
+            covered: self.covered,
+            payload_max_bytes: bus.payload_max_bytes().saturating_sub(HEADERS_MAX_BYTES),
+        };
+        let mut decided = self.shared.pass.decide(inputs, &mut self.memory, &context).await?;
+        if !decided.rejected.is_empty() {
+            self.dead_letter(&messages, &decided.rejected).await?;
+            kill_point(P::NAME, "dead_lettered");
         }
-        let passed_on: usize = decided.pieces.iter().map(|(_, piece)| piece.emitted.len()).sum();
+        let passed_on = decided.tallies.last().map_or(0, |last| last.passed_on);
         let reported = std::mem::take(&mut self.waiting).into_iter().chain(reported);
         decided.pieces.extend(reported.map(|reported| (reported.position, Piece::from(reported))));
+        let decided_at = Instant::now();
         self.append(decided.pieces, reaches, input_sequence).await?;
-        kill_point(S::NAME, "appended");
+        kill_point(P::NAME, "appended");
 
         Span::current().record("events", count).record("emitted", passed_on);
-        let metrics = &self.shared.service.metrics;
-        metrics.consumed(S::NAME, count);
-        decided.ended.iter().for_each(|(outcome, count)| metrics.ended(S::NAME, outcome, *count));
-        metrics.passed_on(S::NAME, passed_on);
-        metrics.batch(S::NAME, count, began.elapsed());
+        for Tally { stage, inputs, ended, passed_on, took } in decided.tallies {
+            metrics.consumed(stage, inputs);
+            for (outcome, count) in ended {
+                metrics.ended(stage, outcome, count);
+            }
+            metrics.passed_on(stage, passed_on);
+            let appending = if stage == P::NAME { decided_at.elapsed() } else { Duration::ZERO };
+            metrics.batch(stage, inputs, took + appending);
+        }
         self.note_lag(newest, 0);
         Ok(())
     }
 
     fn note_lag(&self, newest: Option<Timestamp>, waiting: usize) {
-        if let Some(newest) = newest {
-            let metrics = &self.shared.service.metrics;
-            metrics.lag(S::NAME, &self.partition.to_string(), newest, now(), waiting);
+        let Some(newest) = newest else { return };
+        let (metrics, partition) = (&self.shared.service.metrics, self.partition.to_string());
+        // What waits, waits for the first stage.
+        for (stage, waiting) in
+            self.shared.pass.stages().into_iter().zip([waiting].into_iter().chain(repeat(0)))
+        {
+            metrics.lag(stage, &partition, newest, now(), waiting);
         }
-    }
-
-    /// Loads the facts that the decisions need, and decides. If a look-up permanently refuses one of the inputs, they
-    /// are halved until that one is alone: at most two look-ups for each level of halving and rejected input.
-    async fn load_and_decide(&mut self, inputs: Vec<Positioned<S::In>>) -> Result<Decided<S::Out>, Fault> {
-        let mut decided =
-            Decided { count: 0, pieces: Vec::new(), rejects: BTreeMap::new(), ended: BTreeMap::new() };
-        // The last part is the next one.
-        let mut parts = vec![inputs];
-        while let Some(mut part) = parts.pop() {
-            match self.shared.io.load(&part, &mut self.memory).await {
-                Ok(()) => {
-                    kill_point(S::NAME, "loaded");
-                    for input in part {
-                        self.decide(input, &mut decided);
-                    }
-                }
-                Err(fault) if fault.is_of_input() && part.len() > 1 => {
-                    let behind = part.split_off(part.len() / 2);
-                    parts.extend([behind, part]);
-                }
-                Err(fault) if fault.is_of_input() && !part.is_empty() => {
-                    let text = chain(&fault);
-                    self.shared.alerts.set_aside(self.partition, &text);
-                    for Positioned { position, value } in part {
-                        let reject = Reject::new(RejectClass::Bug, text.clone());
-                        decided.take(position, refused::<S>(position, &value, reject));
-                    }
-                }
-                Err(fault) => return Err(fault),
-            }
-        }
-        Ok(decided)
-    }
-
-    fn decide(&mut self, input: Positioned<S::In>, decided: &mut Decided<S::Out>) {
-        let Positioned { position, value } = input;
-        let limit = self.shared.service.bus.payload_max_bytes().saturating_sub(HEADERS_MAX_BYTES);
-        let fits = |outputs: &[S::Out]| fits(outputs, limit);
-        let settled = settle_within(&self.shared.stage, position, value, &mut self.memory, fits);
-        decided.take(S::In::end(position), settled);
     }
 
     /// Dead-letters the rejected inputs, with their bytes. They are decoded again from the messages, so that the common
     /// case needs no copy.
-    async fn dead_letter(
-        &self,
-        messages: &[Message],
-        rejects: &BTreeMap<usize, Vec<(Position, Reject)>>,
-    ) -> Result<(), Fault> {
+    async fn dead_letter(&self, messages: &[Message], rejected: &[Rejected]) -> Result<(), Fault> {
         let read = batches(self.shared, self.partition, self.covered, messages);
         let inputs = read.flat_map(|(_, batch, after)| {
             let records = batch.map(|batch| batch.records).unwrap_or_default();
-            records.into_iter().filter(move |input| input.position > after)
+            records.into_iter().filter(move |input| P::In::end(input.position) > after)
         });
-        for (index, Positioned { position, value }) in inputs.enumerate() {
-            let Some(rejected) = rejects.get(&index) else { continue };
-            let original = match value.into_original() {
-                Ok(original) => original,
-                Err(error) => {
-                    self.shared.alerts.set_aside(self.partition, &undecodable(position, &error));
-                    continue;
-                }
-            };
-            let Service { bus, metrics, .. } = &self.shared.service;
-            for (position, reject) in rejected {
-                dead_letter(bus, metrics, S::NAME, *position, original.clone(), reject).await?;
+        let Service { bus, metrics, .. } = &self.shared.service;
+        for (index, input) in inputs.enumerate() {
+            for rejected in rejected.iter().filter(|rejected| rejected.input == index) {
+                let original = match self.shared.pass.original(rejected, &input) {
+                    Ok(original) => original,
+                    Err(text) => {
+                        self.shared.alerts.set_aside(self.partition, &text);
+                        continue;
+                    }
+                };
+                let Rejected { stage, position, reject, .. } = rejected;
+                dead_letter(bus, metrics, stage, *position, original, reject).await?;
             }
         }
         Ok(())
@@ -282,7 +228,7 @@ where
     /// output wait for a time, to share a message with later ones.
     async fn append(
         &mut self,
-        pieces: Vec<(Position, Piece<S::Out>)>,
+        pieces: Vec<(Position, Piece<P::Out>)>,
         reaches: Position,
         input_sequence: u64,
     ) -> Result<(), Fault> {
@@ -303,12 +249,12 @@ where
 
     async fn append_batch(
         &mut self,
-        batch: &Packed<S::Out>,
+        batch: &Packed<P::Out>,
         covers: Position,
         input_sequence: u64,
     ) -> Result<(), Fault> {
         let records = u32::try_from(batch.records.len()).unwrap_or(u32::MAX);
-        let payload = S::Out::encode(&batch.records, &batch.dropped_inputs);
+        let payload = P::Out::encode(&batch.records, &batch.dropped_inputs);
         self.appender.append(payload, covers, input_sequence, records).await?;
         self.covered = covers;
         self.owed = None;
@@ -323,28 +269,17 @@ where
     }
 }
 
-/// Returns true if one message of `limit` bytes can contain these outputs: the outputs of one input are never
-/// split over two.
-fn fits<Out: Output>(outputs: &[Out], limit: usize) -> bool {
-    let weight: usize = outputs.iter().map(Output::weight).sum();
-    weight <= BATCH_BYTES_MAX || Out::encode(outputs, &[]).len() <= limit
-}
-
 /// Returns each message with its batch, if it is ours, and the position after which the batch is new: `covered`, or the
 /// end of the batches before it. After a crash of the broker, two messages may contain the same span.
-fn batches<'m, S, D>(
-    shared: &'m Shared<S, D>,
+fn batches<'m, P: Pass>(
+    shared: &'m Shared<P>,
     partition: Partition,
     covered: Position,
     messages: &'m [Message],
-) -> impl Iterator<Item = (&'m Message, Result<Batch<S::In>, Foreign>, Position)>
-where
-    S: Stage,
-    S::In: Input,
-{
+) -> impl Iterator<Item = (&'m Message, Result<Batch<P::In>, Foreign>, Position)> {
     let mut reaches = covered;
     messages.iter().map(move |message| {
-        let batch = batch_of::<S::In>(&shared.service.bus, shared.from, partition, message);
+        let batch = batch_of::<P::In>(&shared.service.bus, shared.from, partition, message);
         let after = reaches;
         if batch.is_ok() {
             reaches = after.max(end_of(message));

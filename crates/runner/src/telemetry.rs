@@ -14,7 +14,7 @@ use tracing_subscriber::{
 
 /// The packages whose events are logged at any level: those of this repository. They log no payload, secret or personal
 /// data. The libraries that they use log such data below [`LIBRARIES_MAX`]: messages, statements' values, headers.
-const OURS: [&str; 20] = [
+const OURS: [&str; 21] = [
     "apply",
     "bus",
     "dedupe",
@@ -34,6 +34,7 @@ const OURS: [&str; 20] = [
     "store",
     "testkit",
     "tillflow",
+    "transform",
     "wire",
 ];
 /// The most verbose level of any other package, whatever the configuration contains.

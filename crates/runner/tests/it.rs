@@ -1,6 +1,7 @@
 //! Tests of the loop against a real broker.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod chained;
 mod janitor;
 
 use bus::{Bus, BusConfig, Feed, Message, Start};
@@ -53,7 +54,7 @@ impl Stage for Picky {
 struct Flaky(Arc<AtomicUsize>);
 
 impl StageIo<Picky> for Flaky {
-    async fn open(&self, _: &Bus, _: Partition, _: Option<&Message>) -> Result<(), Fault> {
+    async fn open(&self, _: &Bus, _: Partition, _: Position) -> Result<(), Fault> {
         Ok(())
     }
     async fn load(&self, inputs: &[Positioned<Event>], (): &mut ()) -> Result<(), Fault> {

@@ -16,6 +16,13 @@ pub struct Window<K, V = ()> {
     order: VecDeque<(Timestamp, K)>,
 }
 
+impl<K, V> Default for Window<K, V> {
+    /// A window that remembers nothing.
+    fn default() -> Self {
+        Self { span: Duration::ZERO, remembered_max: 0, known: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
 impl<K: Hash + Eq + Copy, V> Window<K, V> {
     /// Builds an empty window that remembers identities seen during `span`, and at most `remembered_max` of them.
     pub fn new(span: Duration, remembered_max: usize) -> Self {

@@ -29,6 +29,8 @@ pub enum Program {
     Dedupe,
     /// Adds the store's locations to events.
     Enrich,
+    /// Normalize, dedupe and enrich in one pass.
+    Transform,
     /// Decides and commits the change of each event.
     Apply,
     /// Writes the store's values to platforms.
@@ -38,7 +40,7 @@ pub enum Program {
 }
 
 impl Program {
-    /// All programs, in the order in which an event passes them.
+    /// The programs of an installation in which each stage is deployed apart, in the order in which an event passes them.
     pub const ALL: [Self; 7] = [
         Self::Ingest,
         Self::Normalize,
@@ -49,13 +51,18 @@ impl Program {
         Self::Fetch,
     ];
 
-    /// The name of the binary and of the stage.
+    /// The programs of an installation in which the stages before apply run in one pass.
+    pub const IN_ONE_PASS: [Self; 5] =
+        [Self::Ingest, Self::Transform, Self::Apply, Self::Propagate, Self::Fetch];
+
+    /// The name of the binary, and of the stage if it is one.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ingest => "ingest",
             Self::Normalize => "normalize",
             Self::Dedupe => "dedupe",
             Self::Enrich => "enrich",
+            Self::Transform => "transform",
             Self::Apply => "apply",
             Self::Propagate => "propagate",
             Self::Fetch => "fetch",

@@ -186,6 +186,10 @@ impl World {
         if program == Program::Dedupe {
             lines.extend(options.read_back_max.map(|count| format!("read_back_max = {count}")));
         }
+        if program == Program::Transform {
+            let read_back_max = options.read_back_max;
+            lines.extend(read_back_max.map(|count| format!("[service.dedupe]\nread_back_max = {count}")));
+        }
         if *user == User::Apply {
             lines.extend(
                 options.replay_window_seconds.map(|count| format!("replay_window_seconds = {count}")),

@@ -1,8 +1,8 @@
 //! Batched look-ups behind a cache.
 
 use crate::{Enrich, Known, PartitionState, located, location_key};
-use bus::{Bus, Message};
-use model::{ConnectionId, Event, LinkKind, Partition};
+use bus::Bus;
+use model::{ConnectionId, Event, LinkKind, Partition, Position};
 use runner::{Positioned, StageIo};
 use stage::Fault;
 use std::{
@@ -39,7 +39,7 @@ impl Lookup {
     }
 
     /// Removes entries from the cache on the database's change notices, until `stop`.
-    pub(crate) async fn forget_what_changes(self, stop: CancellationToken) {
+    pub async fn forget_what_changes(self, stop: CancellationToken) {
         let mut notices = self.store.listen_changes();
         loop {
             let changed = tokio::select! {
@@ -112,7 +112,7 @@ impl Lookup {
 }
 
 impl StageIo<Enrich> for Lookup {
-    async fn open(&self, _: &Bus, _: Partition, _: Option<&Message>) -> Result<PartitionState, Fault> {
+    async fn open(&self, _: &Bus, _: Partition, _: Position) -> Result<PartitionState, Fault> {
         Ok(PartitionState::default())
     }
 

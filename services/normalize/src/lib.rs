@@ -3,7 +3,7 @@
 //! Schema first: a payload that differs from the platform's documentation is dead-lettered with the path of the
 //! difference, and is never guessed at.
 
-use bus::{Bus, Feed, Message};
+use bus::{Bus, Feed};
 use model::{
     Action, Delivery, DeliveryKind, Event, EventId, Partition, Payload, Position, RawDigest, Source,
 };
@@ -183,10 +183,10 @@ fn again(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
 }
 
 /// Input of the stage beyond its records: none.
-struct Nothing;
+pub struct Nothing;
 
 impl StageIo<Normalize> for Nothing {
-    async fn open(&self, _: &Bus, _: Partition, _: Option<&Message>) -> Result<(), Fault> {
+    async fn open(&self, _: &Bus, _: Partition, _: Position) -> Result<(), Fault> {
         Ok(())
     }
     async fn load(&self, _: &[Positioned<Delivery>], (): &mut ()) -> Result<(), Fault> {

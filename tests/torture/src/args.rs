@@ -2,6 +2,7 @@
 
 use clap::{Parser, ValueEnum};
 use std::{collections::BTreeSet, time::Duration};
+use testkit::Program;
 
 /// Sends a seeded stream through real processes while they are killed, paused and disconnected from their servers, then
 /// checks in the record that Tillflow's guarantees hold.
@@ -51,6 +52,9 @@ pub(crate) struct Options {
     /// Number of replicas of each service.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
     pub(crate) replicas: u8,
+    /// Run normalize, dedupe and enrich in one pass, as the service transform.
+    #[arg(long)]
+    pub(crate) one_pass: bool,
     /// Time limit, in minutes, for all work to finish after the faults.
     #[arg(long, default_value_t = 12.0, value_parser = minutes)]
     pub(crate) rest_minutes: f64,
@@ -81,6 +85,11 @@ pub(crate) enum Group {
 }
 
 impl Options {
+    /// The services of the run.
+    pub(crate) const fn programs(&self) -> &'static [Program] {
+        if self.one_pass { &Program::IN_ONE_PASS } else { &Program::ALL }
+    }
+
     /// The chosen groups, with `all` and `none` resolved.
     pub(crate) fn groups(&self) -> BTreeSet<Group> {
         let every = [

@@ -93,12 +93,15 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
-    /// The faults of a group, each with its weight in the random order.
-    pub(crate) fn of(group: Group) -> Vec<(Self, u32)> {
+    /// The faults of a group that these services may have, each with its weight in the random order.
+    pub(crate) fn of(group: Group, programs: &[Program]) -> Vec<(Self, u32)> {
+        let each = |fault: fn(Program) -> Self, weight| {
+            programs.iter().map(|program| (fault(*program), weight)).collect()
+        };
         match group {
-            Group::StageKills => Program::ALL.map(|program| (Self::Kill(program), 10)).to_vec(),
+            Group::StageKills => each(Self::Kill, 10),
             // A pause of fetch or of ingest shows nothing that a pause of another stage doesn't.
-            Group::Pauses => Program::ALL.map(|program| (Self::Pause(program), 2)).to_vec(),
+            Group::Pauses => each(Self::Pause, 2),
             Group::Broker => vec![(Self::Broker, 5), (Self::BrokerAway, 1)],
             Group::Database => vec![(Self::Database, 5), (Self::Sessions, 5)],
             Group::Platforms => {
@@ -114,22 +117,20 @@ impl Fault {
         matches!(self, Self::Kill(_) | Self::Broker | Self::BrokerAway | Self::Database)
     }
 
+    /// Returns true if it has an effect that must be seen. A pause has one if the service appends with a fence or commits
+    /// with one.
+    pub(crate) const fn must_be_seen(self) -> bool {
+        use Program::{Apply, Dedupe, Enrich, Normalize, Transform};
+        match self {
+            Self::Pause(program) => matches!(program, Normalize | Dedupe | Enrich | Transform | Apply),
+            _ => true,
+        }
+    }
+
     /// The faults that must happen at least once, however short the run: one for each effect that has to be seen.
-    fn must(groups: &BTreeSet<Group>) -> Vec<Self> {
-        let one_each = |group: &Group| match group {
-            Group::StageKills => Self::of(*group).into_iter().map(|(fault, _)| fault).collect(),
-            Group::Pauses => vec![
-                Self::Pause(Program::Normalize),
-                Self::Pause(Program::Dedupe),
-                Self::Pause(Program::Enrich),
-                Self::Pause(Program::Apply),
-            ],
-            Group::Broker | Group::Database | Group::Platforms | Group::UnauthenticatedClients => {
-                Self::of(*group).into_iter().map(|(fault, _)| fault).collect()
-            }
-            Group::All | Group::None => Vec::new(),
-        };
-        groups.iter().flat_map(one_each).collect()
+    fn must(groups: &BTreeSet<Group>, programs: &[Program]) -> Vec<Self> {
+        let all = groups.iter().flat_map(|group| Self::of(*group, programs));
+        all.map(|(fault, _)| fault).filter(|fault| fault.must_be_seen()).collect()
     }
 }
 
@@ -142,12 +143,12 @@ pub(crate) struct Order {
 
 impl Order {
     /// Returns the order that follows from this seed.
-    pub(crate) fn new(seed: u64, groups: &BTreeSet<Group>) -> Self {
+    pub(crate) fn new(seed: u64, groups: &BTreeSet<Group>, programs: &[Program]) -> Self {
         // The stream has a generator of its own.
         let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed_fa17);
-        let mut first = Fault::must(groups);
+        let mut first = Fault::must(groups, programs);
         first.shuffle(&mut rng);
-        let weighted = groups.iter().flat_map(|group| Fault::of(*group));
+        let weighted = groups.iter().flat_map(|group| Fault::of(*group, programs));
         let then = weighted.flat_map(|(fault, weight)| vec![fault; weight as usize]).collect();
         Self { rng, first, then }
     }
@@ -375,7 +376,7 @@ mod tests {
     use super::*;
 
     fn order(seed: u64, groups: &[Group], count: usize) -> Vec<Fault> {
-        let mut order = Order::new(seed, &groups.iter().copied().collect());
+        let mut order = Order::new(seed, &groups.iter().copied().collect(), &Program::ALL);
         std::iter::from_fn(|| order.next()).take(count).collect()
     }
 
@@ -395,7 +396,7 @@ mod tests {
 
     #[test]
     fn what_must_be_once_more_comes_before_what_comes_by_chance() {
-        let mut order = Order::new(1, &[Group::Broker].into());
+        let mut order = Order::new(1, &[Group::Broker].into(), &Program::ALL);
         while order.owes() {
             order.next();
         }

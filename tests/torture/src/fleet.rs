@@ -144,11 +144,11 @@ impl Slot {
 
 impl Fleet {
     /// Starts `replicas` of each service on the world's servers, and waits until all are ready.
-    pub(crate) async fn start(world: &World, folder: &Path, replicas: u8) -> Self {
+    pub(crate) async fn start(world: &World, folder: &Path, programs: &[Program], replicas: u8) -> Self {
         let (journal, memory) = (Arc::new(Journal::default()), Arc::new(Memory::default()));
         let mut ports = INTAKE_PORTS;
         let mut slots = Vec::new();
-        for program in Program::ALL {
+        for program in programs.iter().copied() {
             for index in 0..replicas {
                 let intake = (program == Program::Ingest).then(|| free_port(&mut ports));
                 let slot = Slot {

@@ -118,7 +118,7 @@ async fn stop_fleet(fleet: Arc<Fleet>) {
 async fn set_up(options: &Options, seed: u64) -> Stage {
     let scratch = Scratch::new().expect("a folder to throw away");
     let world = World::start(&[]).await;
-    let fleet = Arc::new(Fleet::start(&world, scratch.path(), options.replicas).await);
+    let fleet = Arc::new(Fleet::start(&world, scratch.path(), options.programs(), options.replicas).await);
     progress("the services take work");
     let (intakes, partitions) = (fleet.intakes(), world.bus.partitions());
     let crowd = Arc::new(Crowd::open(&world.store, partitions, &intakes, options).await);
@@ -136,7 +136,7 @@ async fn set_up(options: &Options, seed: u64) -> Stage {
     }
     progress(&format!("{} stores are set up", crowd.stores.len()));
     let prober = Arc::new(Prober::new(sender.clone(), world.store.clone(), world.bus.clone()));
-    let order = Order::new(seed, &options.groups());
+    let order = Order::new(seed, &options.groups(), options.programs());
     let (overlapping, misbehaved, done) = (options.overlapping, Arc::default(), Done::default());
     let (partner, let_in) = (Partner::let_in(&world).await, Arc::default());
     let runner =

@@ -127,17 +127,11 @@ pub(crate) fn missing(seen: &[Seen], witnessed: &Witnessed<'_>) -> Vec<String> {
     let mut missing: Vec<String> = unseen.map(|seen| format!("this run saw no {}", seen.what)).collect();
     for group in witnessed.options.groups() {
         let never = |fault: &Fault| witnessed.done.tallies.get(fault).is_none_or(|tally| tally.count == 0);
-        // A pause of fetch, propagate or ingest has no effect that must be seen.
-        let must = |fault: &Fault| !matches!(fault, Fault::Pause(program) if !is_fenced(*program));
-        let unmade = Fault::of(group).into_iter().map(|(fault, _)| fault).filter(must).filter(never);
+        let all = Fault::of(group, witnessed.options.programs()).into_iter().map(|(fault, _)| fault);
+        let unmade = all.filter(|fault| fault.must_be_seen()).filter(never);
         missing.extend(unmade.map(|fault| format!("this run made no fault of the kind: {fault}")));
     }
     missing
-}
-
-const fn is_fenced(program: Program) -> bool {
-    use Program::{Apply, Dedupe, Enrich, Normalize};
-    matches!(program, Normalize | Dedupe | Enrich | Apply)
 }
 
 #[cfg(test)]

@@ -74,16 +74,17 @@ const PUBLISHERS: &[(&str, &[&str])] = &[
     ("pos.raw.3", &["ingest"]),
     ("pos.normalized.3", &["normalize"]),
     ("pos.unique.3", &["dedupe"]),
-    ("pos.enriched.3", &["enrich"]),
+    ("pos.enriched.3", &["enrich", "transform"]),
     ("pos.applied.3.shop.inventory.updated", &["apply"]),
-    ("pos.dead.normalize.data.shop", &["normalize", "apply"]),
+    ("pos.dead.normalize.data.shop", &["normalize", "transform", "apply"]),
     ("pos.dead.apply.bug.shop", &["apply"]),
     ("pos.alerts.ingest.all.setup", &["ingest"]),
     ("pos.alerts.apply.3.setup", &["apply"]),
     ("pos.members.apply.ghost", &["apply"]),
     ("pos.members.normalize.ghost", &["normalize"]),
     ("pos.membership.apply", &["apply"]),
-    ("pos.foreign.RAW-1.17.abc", &["normalize", "apply", "fetch"]),
+    ("pos.foreign.RAW-1.17.abc", &["normalize", "transform", "apply", "fetch"]),
+    ("pos.members.enrich.ghost", &["enrich", "transform"]),
     ("pos.foreign.APPLIED.17.abc", &["apply", "propagate"]),
     ("pos.accept", &["propagate", "fetch", "operator"]),
     ("pos.in.shop.till.sales", &["partner-till"]),
@@ -101,12 +102,12 @@ const PUBLISHERS: &[(&str, &[&str])] = &[
     ("$JS.API.STREAM.UPDATE.RAW-0", &["apply"]),
     ("$JS.API.STREAM.CREATE.RAW-0", &["apply"]),
     ("$JS.API.STREAM.MSG.DELETE.DEAD", &["apply", "operator"]),
-    ("$JS.API.DIRECT.GET.RAW-0", &["normalize", "apply", "fetch", "operator"]),
+    ("$JS.API.DIRECT.GET.RAW-0", &["normalize", "transform", "apply", "fetch", "operator"]),
     ("$JS.API.DIRECT.GET.DEAD", &["apply", "operator"]),
     ("$JS.API.DIRECT.GET.ALERTS", &["operator"]),
     ("$JS.API.CONSUMER.CREATE.APPLIED.name.pos.applied.3.>", &["apply", "propagate", "operator"]),
-    ("$JS.API.CONSUMER.MSG.NEXT.ENRICHED-0.name", &["enrich", "apply", "operator"]),
-    ("$JS.API.CONSUMER.INFO.ENRICHED-0.name", &["enrich", "apply", "operator"]),
+    ("$JS.API.CONSUMER.MSG.NEXT.ENRICHED-0.name", &["dedupe", "enrich", "transform", "apply", "operator"]),
+    ("$JS.API.CONSUMER.INFO.ENRICHED-0.name", &["dedupe", "enrich", "transform", "apply", "operator"]),
 ];
 
 /// All users but the administrator.
@@ -131,9 +132,9 @@ async fn each_user_is_let_publish_on_its_own_subjects_and_refused_all_others() {
     // Refused publishes left no trace.
     let bus = broker.bus_of(&User::Operator).await;
     bus.await_declared(&User::Operator).await.expect("all streams are there, as they were declared");
-    for feed in [Feed::Normalized, Feed::Unique, Feed::Enriched] {
+    for (feed, publishers) in [(Feed::Normalized, 1), (Feed::Unique, 1), (Feed::Enriched, 2)] {
         let last = bus.last_sequence(feed, Partition(3)).await.unwrap();
-        assert_eq!(last, 1, "{feed:?} has its stage's message alone");
+        assert_eq!(last, publishers, "{feed:?} has the messages of its publishers alone");
     }
 }
 

@@ -18,13 +18,19 @@ const EVENT_BYTES: usize = 350;
 const BATCH_EVENTS: u64 = 256;
 /// Upper limit of waiting messages that are read at once.
 const MESSAGES_MAX: usize = 8;
+/// The streams of stages that run apart.
+pub(crate) const ALL: &[Feed] = &Feed::ALL;
+/// The streams of stages that run in one pass.
+pub(crate) const OF_ONE_PASS: &[Feed] = &[Feed::Raw, Feed::Enriched];
 
-/// Passes `events` through RAW, three middle streams and a count at the end; returns events per second.
+/// Passes `events` through these streams, of which the first is RAW, and counts them at the end; returns events per
+/// second.
 pub(crate) async fn run(
     dir: &Path,
     partitions: PartitionCount,
     events: u64,
     sync_delay: Option<Duration>,
+    streams: &[Feed],
 ) -> Result<f64, Failed> {
     let users = dir.join("plain-users");
     let authorization = Some(dev_users(&users)?);
@@ -37,24 +43,25 @@ pub(crate) async fn run(
         ..BusConfig::default()
     };
     let config = as_user(config, &users, &User::Administrator);
-    let outcome = pass(&config, partitions, events).await;
+    let outcome = pass(&config, partitions, events, streams).await;
     nats.stop().await?;
     outcome
 }
 
-async fn pass(config: &BusConfig, partitions: PartitionCount, events: u64) -> Result<f64, Failed> {
+async fn pass(
+    config: &BusConfig,
+    partitions: PartitionCount,
+    events: u64,
+    streams: &[Feed],
+) -> Result<f64, Failed> {
     let first = runner::connect(config).await?;
     first.check().await?;
     first.declare().await?;
     let batches = events.div_ceil(u64::from(partitions.get()) * BATCH_EVENTS);
     let arrived = Arc::new(Semaphore::new(0));
     let mut hops: JoinSet<Result<(), Failed>> = JoinSet::new();
-    for (from, to) in [
-        (Feed::Raw, Some(Feed::Normalized)),
-        (Feed::Normalized, Some(Feed::Unique)),
-        (Feed::Unique, Some(Feed::Enriched)),
-        (Feed::Enriched, None),
-    ] {
+    let behind = streams.iter().skip(1).copied().map(Some).chain([None]);
+    for (from, to) in streams.iter().copied().zip(behind) {
         let bus = runner::connect(config).await?;
         for partition in partitions.all() {
             hops.spawn(hop(bus.clone(), from, to, partition, Arc::clone(&arrived)));

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     cli::{Load, Output, PipelineBench},
-    dev::{Servers, Services},
+    dev::{Composition, Servers, Services},
     failure::Failed,
     output,
     progress::Progress,
@@ -43,8 +43,10 @@ pub(crate) async fn run(arguments: PipelineBench, output: Output) -> Result<(), 
     let measured = measured?;
     output::progress("the same number of streams, passed through");
     let Load { events, .. } = arguments.load;
-    let plain = passthrough::run(scratch.path(), partitions, events, arguments.load.sync_delay()).await?;
-    let report = Report { pass_through_events_per_second: Some(plain), ..measured };
+    let streams = if arguments.apart { passthrough::ALL } else { passthrough::OF_ONE_PASS };
+    let plain =
+        passthrough::run(scratch.path(), partitions, events, arguments.load.sync_delay(), streams).await?;
+    let report = Report { apart: arguments.apart, pass_through_events_per_second: Some(plain), ..measured };
     report.print(earlier.as_ref(), output)
 }
 
@@ -57,7 +59,8 @@ async fn measure(
     let metrics = Metrics::new().map_err(runner::Failure::from)?;
     let listener = ::ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let address = listener.local_addr().map_err(|error| Failed::io("no address", error))?;
-    let services = Services::start(servers, metrics, listener, http::config()).await?;
+    let composition = Composition::of(arguments.apart);
+    let services = Services::start(servers, metrics, listener, http::config(), composition).await?;
     let intake = super::intake(servers).await?;
     let products = feed::products(&arguments.load)?;
     let (expected, stocked) = (arguments.load.events, products.len());

@@ -30,6 +30,9 @@ pub(crate) struct Report {
     pub(crate) cpu_us_per_event: CpuUs,
     pub(crate) peak_memory_mib: u64,
     pub(crate) partitions: u16,
+    /// True if normalize, dedupe and enrich ran apart, with a stream between each two.
+    #[serde(default)]
+    pub(crate) apart: bool,
     /// Events a second of a plain pass-through of as many streams.
     pub(crate) pass_through_events_per_second: Option<f64>,
     pub(crate) machine: Machine,
@@ -84,6 +87,7 @@ impl Report {
             },
             peak_memory_mib: peak_memory_mib(),
             partitions,
+            apart: false,
             pass_through_events_per_second: None,
             machine,
         }
@@ -193,6 +197,7 @@ impl Report {
                 ("events", report.events),
                 ("rate", report.rate),
                 ("partitions", report.partitions.into()),
+                ("apart", report.apart.into()),
                 ("cores", report.machine.cores as u64),
                 ("sync_delay_ms", report.machine.sync_delay_ms),
             ]

@@ -71,6 +71,9 @@ pub(crate) struct PipelineBench {
     /// Send over HTTP, through at most 256 connections, from a thread whose CPU time is reported apart.
     #[arg(long)]
     pub(crate) http: bool,
+    /// Run normalize, dedupe and enrich apart, with a stream between each two, instead of in one pass.
+    #[arg(long)]
+    pub(crate) apart: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -83,6 +86,9 @@ pub(crate) struct LatencyBench {
     /// Send over HTTP, through at most 256 connections, from a thread whose CPU time is reported apart.
     #[arg(long)]
     pub(crate) http: bool,
+    /// Run normalize, dedupe and enrich apart, with a stream between each two, instead of in one pass.
+    #[arg(long)]
+    pub(crate) apart: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -12,6 +12,21 @@ use tokio_util::sync::CancellationToken;
 /// Time limit for all services together to finish the work they have begun.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The way in which normalize, dedupe and enrich run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Composition {
+    /// In one pass, without the streams between them.
+    OnePass,
+    /// As three services.
+    Apart,
+}
+
+impl Composition {
+    pub(crate) const fn of(apart: bool) -> Self {
+        if apart { Self::Apart } else { Self::OnePass }
+    }
+}
+
 /// The running services.
 pub(crate) struct Services {
     tasks: JoinSet<(&'static str, Result<(), Failure>)>,
@@ -26,6 +41,7 @@ impl Services {
         metrics: Metrics,
         listener: TcpListener,
         intake: ingest::Config,
+        composition: Composition,
     ) -> Result<Self, Failed> {
         let first = runner::connect(&servers.bus).await?;
         first.check().await?;
@@ -40,11 +56,7 @@ impl Services {
         };
         let ingest_store = store.clone();
         starting.service("ingest", |service| ingest::serve(service, ingest_store, intake, listener)).await?;
-        starting
-            .service("normalize", |service| normalize::run(service, normalize::Config::default()))
-            .await?;
-        starting.service("dedupe", |service| dedupe::run(service, dedupe::Config::default())).await?;
-        starting.service("enrich", |service| enrich::serve(service, store.clone())).await?;
+        starting.stages(composition).await?;
         starting
             .service("apply", |service| apply::serve(service, store.clone(), apply::Config::default()))
             .await?;
@@ -93,6 +105,18 @@ struct Starting<'a> {
 }
 
 impl Starting<'_> {
+    /// Starts normalize, dedupe and enrich.
+    async fn stages(&mut self, composition: Composition) -> Result<(), Failed> {
+        let (store, dedupe) = (self.servers.store.clone(), dedupe::Config::default());
+        if composition == Composition::OnePass {
+            return self.service("transform", |service| transform::serve(service, store, dedupe)).await;
+        }
+        let normalize = normalize::Config::default();
+        self.service("normalize", |service| normalize::run(service, normalize)).await?;
+        self.service("dedupe", |service| dedupe::run(service, dedupe)).await?;
+        self.service("enrich", |service| enrich::serve(service, store)).await
+    }
+
     async fn service<Run, Running>(&mut self, name: &'static str, run: Run) -> Result<(), Failed>
     where
         Run: FnOnce(Service) -> Running,

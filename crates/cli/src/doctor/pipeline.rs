@@ -80,8 +80,11 @@ impl PipelineState {
             moved.into_iter().map(|moved| ((moved.consumer, moved.partition), moved)).collect();
         let mut stalled = Vec::new();
         for partition in bus.partitions().all() {
+            let enriched = bus.tail(Feed::Enriched, partition).await?;
             for (stage, from, to) in STAGES {
-                let tail = bus.tail(to, partition).await?;
+                // Stages that are chained append to ENRICHED alone.
+                let tails = [bus.tail(to, partition).await?, enriched.clone()];
+                let tail = tails.into_iter().flatten().max_by_key(|tail| tail.covers);
                 let covered = tail.as_ref().and_then(|tail| tail.covers).unwrap_or_default();
                 let moved_at = tail.map(|tail| tail.published_at);
                 stalled.extend(stalled_by_feed(bus, stage, from, partition, covered, moved_at, now).await?);

@@ -33,6 +33,48 @@ async fn left(world: &World, feed: Feed) -> Vec<u64> {
     left
 }
 
+/// Sweeps until a feed has fewer messages than before.
+async fn sweep(world: &World, feed: Feed, progress: Progress, unique: Duration) {
+    let before = left(world, feed).await.len();
+    let (stop, service) = world.service();
+    let retention = Retention { raw: Duration::ZERO, unique };
+    let sweeping = tokio::spawn(Janitor::new(&service, "tests", retention).run(At(progress)));
+    let swept = async {
+        while left(world, feed).await.len() == before {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, swept).await.unwrap();
+    stop.cancel();
+    sweeping.await.unwrap();
+}
+
+/// Appends a batch for each of these messages of RAW.
+async fn append_each(world: &World, feed: Feed, numbers: std::ops::RangeInclusive<u64>) {
+    let tail = world.bus.tail(feed, HERE).await.unwrap();
+    let mut appender = world.bus.appender(feed, HERE, tail.as_ref());
+    for number in numbers {
+        appender.append(Event::encode(&[event(number)], &[]), up_to(number), number, 1).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_dedupe_is_rebuilt_from_is_kept_for_its_span_and_the_streams_that_a_pass_leaves_out_are_emptied()
+{
+    let world = World::start().await;
+    append_each(&world, Feed::Normalized, 1..=4).await;
+    append_each(&world, Feed::Unique, 1..=2).await;
+    append_each(&world, Feed::Enriched, 1..=6).await;
+    let done = Progress { applied: up_to(5), fetched: up_to(9), propagated: 0 };
+    sweep(&world, Feed::Normalized, done, Duration::from_hours(1)).await;
+    assert_eq!(left(&world, Feed::Normalized).await, [4], "the pass has done all");
+    assert_eq!(left(&world, Feed::Unique).await, [1, 2]);
+    assert_eq!(left(&world, Feed::Enriched).await, [1, 2, 3, 4, 5, 6]);
+    sweep(&world, Feed::Unique, done, Duration::ZERO).await;
+    assert_eq!(left(&world, Feed::Unique).await, [2]);
+    assert_eq!(left(&world, Feed::Enriched).await, [6], "not applied yet");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_keeps_what_the_slowest_of_its_readers_has_not_done() {
     let world = World::start().await;
@@ -46,18 +88,8 @@ async fn a_stream_keeps_what_the_slowest_of_its_readers_has_not_done() {
     let unique = left(&world, Feed::Unique).await;
 
     // The next stage has done all three; only the first is committed.
-    let readers = At(Progress { applied: up_to(1), fetched: up_to(3), propagated: 0 });
-    let (stop, service) = world.service();
-    let retention = Retention { raw: Duration::ZERO, unique: Duration::ZERO };
-    let sweeping = tokio::spawn(Janitor::new(&service, "tests", retention).run(readers));
-    let swept = async {
-        while left(&world, Feed::Normalized).await.len() == 3 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, swept).await.unwrap();
-    stop.cancel();
-    sweeping.await.unwrap();
+    let progress = Progress { applied: up_to(1), fetched: up_to(3), propagated: 0 };
+    sweep(&world, Feed::Normalized, progress, Duration::ZERO).await;
     assert_eq!(left(&world, Feed::Normalized).await, [2, 3]);
     assert_eq!(left(&world, Feed::Unique).await, unique, "nobody has read them yet");
 }

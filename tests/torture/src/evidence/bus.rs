@@ -95,13 +95,13 @@ pub(crate) async fn uncovered(bus: &Bus) -> Result<Vec<String>, String> {
     let text = |error: BusError| error.to_string();
     for partition in bus.partitions().all() {
         let Some(tail) = bus.tail(Feed::Raw, partition).await.map_err(text)? else { continue };
+        let enriched = bus.covered(Feed::Enriched, partition).await.map_err(text)?;
         for feed in [Feed::Normalized, Feed::Unique, Feed::Enriched] {
-            let covers = bus.tail(feed, partition).await.map_err(text)?.and_then(|tail| tail.covers);
-            if covers.unwrap_or_default().raw_sequence < tail.sequence {
-                uncovered.push(format!(
-                    "{feed:?} of partition {partition} covers {covers:?} of {}",
-                    tail.sequence
-                ));
+            let covers = bus.covered(feed, partition).await.map_err(text)?;
+            // Of stages that are chained, the last one alone has a feed.
+            if covers.max(enriched).raw_sequence < tail.sequence {
+                uncovered
+                    .push(format!("{feed:?} of partition {partition} covers {covers} of {}", tail.sequence));
             }
         }
     }
