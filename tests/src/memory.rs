@@ -19,15 +19,15 @@ fn every_pod_may_have_the_memory_of_what_its_threads_read() {
     let lists = wire::LISTS_BYTES_MAX;
     // Each service with the kind of input that takes the most memory.
     for (service, most) in [
-        ("apply", lists),
-        ("dedupe", lists),
-        ("enrich", lists),
-        ("normalize", json),
-        ("fetch", json),
-        ("propagate", json),
+        ("base/apply", lists),
+        ("base/dedupe", lists),
+        ("base/enrich", lists),
+        ("base/normalize", json),
+        ("transform", json),
+        ("base/fetch", json),
+        ("base/propagate", json),
     ] {
-        let file =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s/base").join(service).join("deployment.yaml");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s").join(service).join("deployment.yaml");
         let manifest = fs::read_to_string(&file).expect("a manifest");
         let threads = number(&manifest, "{name: TOKIO_WORKER_THREADS, value: \"", "\"}");
         let limit = number(&manifest, "limits: {memory: ", "Mi}") * MIB;

@@ -14,10 +14,20 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The folder of a service that replaces others.
+fn transform() -> PathBuf {
+    base().join("../transform")
+}
+
+/// The folder of a service.
+fn folder_of(service: &str) -> PathBuf {
+    if service == "transform" { transform() } else { base().join(service) }
+}
+
 /// The deployed services: folders with a deployment.
 fn deployed() -> BTreeSet<String> {
     let folders = fs::read_dir(base()).expect("k8s/base is there");
-    let folders = folders.map(|entry| entry.expect("an entry").path());
+    let folders = folders.map(|entry| entry.expect("an entry").path()).chain([transform()]);
     let deployed = folders.filter(|folder| folder.join("deployment.yaml").exists());
     deployed.map(|folder| folder.file_name().expect("a name").to_string_lossy().into_owned()).collect()
 }
@@ -35,7 +45,7 @@ fn selected_by(policy: &str) -> BTreeSet<String> {
 #[test]
 fn every_service_reaches_the_broker_and_whoever_gets_its_password_the_database() {
     let with = |secret: &str| {
-        let holds = |service: &String| read(&base().join(service).join("deployment.yaml")).contains(secret);
+        let holds = |service: &String| read(&folder_of(service).join("deployment.yaml")).contains(secret);
         deployed().into_iter().filter(holds).collect::<BTreeSet<_>>()
     };
     assert_eq!(selected_by("to-nats"), deployed());
@@ -57,7 +67,7 @@ fn only_services_that_call_platforms_reach_the_internet() {
 
 #[test]
 fn images_are_named_by_digest() {
-    for folder in ["base", "migrate"] {
+    for folder in ["base", "migrate", "transform"] {
         let text = read(&base().join("..").join(folder).join("kustomization.yaml"));
         let images: Vec<&str> = text.lines().filter(|line| line.contains("{name: tillflow/")).collect();
         assert!(!images.is_empty());

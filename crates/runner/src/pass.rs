@@ -13,8 +13,8 @@ use stage::{Fault, Reject};
 use std::{collections::BTreeMap, future::Future, time::Duration};
 use wire::Original;
 
-/// What the loop does to a batch between reading it and appending its outputs. Composed of stages, whose decisions,
-/// counts, dropped inputs and dead letters don't depend on the composition.
+/// The loop's step between reading a batch and appending its outputs. It consists of stages, whose decisions, counts,
+/// dropped inputs and dead letters don't depend on the composition.
 pub trait Pass: Send + Sync + 'static {
     /// The name of the last stage. Partitions are owned under it: one replica at a time appends the outputs, whatever
     /// stages it runs before.
@@ -52,7 +52,7 @@ pub trait Pass: Send + Sync + 'static {
 
 /// The circumstances of a pass.
 pub struct PassContext<'a> {
-    /// Where inputs that were set aside are reported.
+    /// The reports of inputs that were set aside.
     pub(crate) alerts: &'a Alerts,
     /// The partition.
     pub(crate) partition: Partition,

@@ -72,7 +72,7 @@ where
         Ok(Decided { pieces, rejected, tallies })
     }
 
-    /// What a later stage rejected is decided again by the stages before it, as if nothing had been seen before.
+    /// An input of a later stage is made again by the stages before it, as if nothing had been seen before.
     fn original(&self, rejected: &Rejected, input: &Positioned<S::In>) -> Result<Original, String> {
         if rejected.stage == S::NAME {
             return self.first.original(rejected, input);
@@ -94,7 +94,7 @@ struct Between<T, Out> {
     outputs: Vec<Positioned<T>>,
     /// The index of the first stage's input of each output.
     inputs_of: Vec<usize>,
-    /// What doesn't concern the next stage: dropped inputs, and the ends of all inputs.
+    /// Dropped inputs, and the ends of all inputs: they don't concern the next stage.
     pieces: Vec<(Position, Piece<Out>)>,
     rejected: Vec<Rejected>,
     tallies: Vec<Tally>,

@@ -133,14 +133,18 @@ impl World {
                 dropped.extend(batch.dropped_inputs.into_iter().map(described));
             }
         }
-        let (mut dead, mut letters) = (BTreeSet::new(), self.bus.read_dead(None).await.unwrap());
-        while let Some(message) = letters.next().await.unwrap() {
-            let letter = wire::decode_dead(message.payload).unwrap();
-            let original = match &letter.original {
+        let (mut dead, mut reader) = (BTreeSet::new(), self.bus.read_dead(None).await.unwrap());
+        while let Some(message) = reader.next().await.unwrap() {
+            let dead_letter = wire::decode_dead(message.payload).unwrap();
+            let original = match &dead_letter.original {
                 wire::Original::Delivery(delivery) => format!("{:?}", delivery.body),
                 wire::Original::Event(event) => format!("{} {}", event.id, event.position),
             };
-            assert!(dead.insert((letter.position, format!("{} {}", letter.stage, letter.reject), original)));
+            assert!(dead.insert((
+                dead_letter.position,
+                format!("{} {}", dead_letter.stage, dead_letter.reject),
+                original
+            )));
         }
         Outcomes { events, dropped, dead }
     }
