@@ -94,7 +94,7 @@ struct Between<T, Out> {
     outputs: Vec<Positioned<T>>,
     /// The index of the first stage's input of each output.
     inputs_of: Vec<usize>,
-    /// Dropped inputs, and the ends of all inputs: they don't concern the next stage.
+    /// Dropped inputs, and the ends of inputs that no outcome has: they don't concern the next stage.
     pieces: Vec<(Position, Piece<Out>)>,
     rejected: Vec<Rejected>,
     tallies: Vec<Tally>,
@@ -107,16 +107,25 @@ fn between<T: Output, Out>(decided: Decided<T>, covered: Position) -> Between<T,
     let (mut outputs, mut inputs_of) = (Vec::new(), Vec::new());
     let mut pieces = Vec::with_capacity(of_first.len());
     for (index, (end, Piece { emitted, dropped })) in of_first.into_iter().enumerate() {
+        let mut has_end = false;
         for value in emitted {
             let position = value.position();
+            has_end |= position == end;
             if position > covered {
                 outputs.push(Positioned { position, value });
                 inputs_of.push(index);
             }
         }
-        let dropped = dropped.into_iter().filter(|dropped| dropped.position > covered);
-        pieces.extend(dropped.map(|dropped| (dropped.position, Piece::from(dropped))));
-        pieces.push((end, Piece { emitted: Vec::new(), dropped: Vec::new() }));
+        for dropped in dropped {
+            has_end |= dropped.position == end;
+            if dropped.position > covered {
+                pieces.push((dropped.position, Piece::from(dropped)));
+            }
+        }
+        // A position that has an outcome is covered with it, not before.
+        if !has_end {
+            pieces.push((end, Piece { emitted: Vec::new(), dropped: Vec::new() }));
+        }
     }
     let rejected = rejected.into_iter().filter(|rejected| rejected.position > covered).collect();
     Between { outputs, inputs_of, pieces, rejected, tallies }

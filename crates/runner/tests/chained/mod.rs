@@ -48,8 +48,31 @@ impl Stage for Once {
     }
 }
 
+/// Passes everything on.
+struct Everything;
+
+impl Stage for Everything {
+    const NAME: &'static str = "everything";
+    type In = Event;
+    type Out = Event;
+    type PartitionState = ();
+
+    fn decide(&self, _: Position, event: Event, (): &mut ()) -> Verdict<Event> {
+        Verdict::Emit(vec![event])
+    }
+}
+
 /// Remembers nothing that was seen before a partition was opened.
 struct Fresh;
+
+impl StageIo<Everything> for Fresh {
+    async fn open(&self, _: &Bus, _: Partition, _: Position) -> Result<(), Fault> {
+        Ok(())
+    }
+    async fn load(&self, _: &[Positioned<Event>], (): &mut ()) -> Result<(), Fault> {
+        Ok(())
+    }
+}
 
 impl StageIo<Rows> for Fresh {
     async fn open(&self, _: &Bus, _: Partition, _: Position) -> Result<(), Fault> {
@@ -127,8 +150,13 @@ impl World {
         while events.len() + dropped.len() < count {
             for message in tokio::time::timeout(PATIENCE, reader.waiting(8)).await.unwrap().unwrap() {
                 assert_eq!(message.from, Some(reached), "batches follow each other");
-                reached = message.covers.unwrap();
                 let batch = Event::decode(message.payload, message.sequence).unwrap();
+                let (from, covers) = (reached, message.covers.unwrap());
+                reached = covers;
+                let ended = batch.dropped_inputs.iter().map(|dropped| dropped.position);
+                for position in batch.records.iter().map(|event| event.position).chain(ended) {
+                    assert!(position > from && position <= covers, "{position} from {from} to {covers}");
+                }
                 events.extend(batch.records.into_iter().map(|event| (event.position, event.value.id)));
                 dropped.extend(batch.dropped_inputs.into_iter().map(described));
             }
@@ -202,6 +230,25 @@ async fn stages_in_one_pass_have_the_outcomes_and_dead_letters_that_they_have_ap
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
+}
+
+#[tokio::test]
+async fn a_batch_of_a_pass_of_three_stages_holds_just_what_it_covers() {
+    let world = World::start().await;
+    let (bodies, rows) = (["a", "bxc", "", "de"], 7);
+    for number in 0..4 {
+        let deliveries: Vec<Delivery> = bodies.iter().cycle().take(250).map(|body| delivery(body)).collect();
+        let payload = wire::encode_deliveries(&deliveries);
+        world.bus.append_raw(HERE, payload, &format!("{number}"), 250).await.unwrap();
+    }
+    let (stop, service) = world.service();
+    let behind = Chained::new(Everything, Fresh, Single::new(Everything, Fresh));
+    let pass = Chained::new(Rows, Fresh, behind);
+    tokio::spawn(async move { run_pass(&service, pass, Feed::Raw, Feed::Enriched).await.unwrap() });
+    let positions = 4 * (250 / 4 * rows + 4);
+    let Outcomes { events, dropped, .. } = world.outcomes(positions).await;
+    assert_eq!((events.len(), dropped.len()), (4 * (62 * 5 + 3), 4 * (62 * 2 + 1)));
+    stop.cancel();
 }
 
 #[tokio::test]
