@@ -23,22 +23,30 @@ pub(super) fn failed(status: u16, message: &str) -> Reply {
     Reply::of(status, json!({"message": message}))
 }
 
-fn not_found() -> Reply {
-    failed(404, "Not Found")
+/// Status and message of a refused call.
+#[derive(Debug)]
+struct Refusal(u16, &'static str);
+
+impl Refusal {
+    fn reply(self) -> Reply {
+        failed(self.0, self.1)
+    }
 }
+
+const NOT_FOUND: Refusal = Refusal(404, "Not Found");
 
 pub(super) fn respond(state: &mut State, call: &Incoming, now: Instant) -> Reply {
     let bearer = call.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let segments: Vec<String> = call.segments().into_iter().map(decode).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let ["v3", "merchants", merchant, path @ ..] = &segments[..] else { return not_found() };
+    let ["v3", "merchants", merchant, path @ ..] = &segments[..] else { return NOT_FOUND.reply() };
     // A token is one merchant's: for another one, it lacks the permission.
     if bearer != Some(state.shop.token.as_str()) || *merchant != state.shop.account {
         return failed(401, "401 Unauthorized");
     }
     let expanded = match expanded(call) {
         Ok(expanded) => expanded,
-        Err(reply) => return reply,
+        Err(refusal) => return refusal.reply(),
     };
     let related: Vec<&str> = expanded.iter().map(String::as_str).collect();
     let reply = match (call.method.as_str(), path) {
@@ -66,25 +74,25 @@ pub(super) fn respond(state: &mut State, call: &Incoming, now: Instant) -> Reply
         ("GET", ["customers", id]) => {
             found(state.ledger.customer(id).map(|customer| objects::customer(customer, &related)))
         }
-        _ => Err(not_found()),
+        _ => Err(NOT_FOUND),
     };
-    reply.unwrap_or_else(|refusal| refusal)
+    reply.unwrap_or_else(Refusal::reply)
 }
 
 /// The related objects to expand, at most three.
-fn expanded(call: &Incoming) -> Result<Vec<String>, Reply> {
+fn expanded(call: &Incoming) -> Result<Vec<String>, Refusal> {
     let given = call.parameter("expand").unwrap_or_default().split(',').filter(|name| !name.is_empty());
     let given: Vec<String> = given.map(str::to_owned).collect();
-    if given.len() > EXPANDED_MAX { Err(failed(400, "Too many expansions")) } else { Ok(given) }
+    if given.len() > EXPANDED_MAX { Err(Refusal(400, "Too many expansions")) } else { Ok(given) }
 }
 
-fn body(call: &Incoming) -> Result<Map<String, Value>, Reply> {
-    serde_json::from_slice(&call.body).map_err(|_| failed(400, "The body isn't a JSON object"))
+fn body(call: &Incoming) -> Result<Map<String, Value>, Refusal> {
+    serde_json::from_slice(&call.body).map_err(|_| Refusal(400, "The body isn't a JSON object"))
 }
 
 /// A reply with one object, whose lists are cut off.
-fn found(object: Option<Value>) -> Result<Reply, Reply> {
-    object.map(|object| Reply::ok(with_short_lists(object))).ok_or_else(not_found)
+fn found(object: Option<Value>) -> Result<Reply, Refusal> {
+    object.map(|object| Reply::ok(with_short_lists(object))).ok_or(NOT_FOUND)
 }
 
 fn with_short_lists(mut object: Value) -> Value {
@@ -97,10 +105,10 @@ fn with_short_lists(mut object: Value) -> Value {
 }
 
 /// The page of `all` that the call names.
-fn page(all: Vec<Value>, call: &Incoming) -> Result<Reply, Reply> {
+fn page(all: Vec<Value>, call: &Incoming) -> Result<Reply, Refusal> {
     let number = |name: &str, default: usize| match call.parameter(name) {
         None => Ok(default),
-        Some(text) => text.parse::<usize>().map_err(|_| failed(400, "Not a number")),
+        Some(text) => text.parse::<usize>().map_err(|_| Refusal(400, "Not a number")),
     };
     let (limit, offset) = (number("limit", PAGE_DEFAULT)?.clamp(1, PAGE_MAX), number("offset", 0)?);
     let elements = all.into_iter().skip(offset).take(limit).map(with_short_lists);
@@ -113,7 +121,7 @@ fn on_sale<'a>(state: &'a State, id: &str) -> Option<(&'a Product, &'a Variant)>
 }
 
 /// The items on sale, limited by `filter=id in ('…','…')`, or by the time of change.
-fn items(state: &State, call: &Incoming, expanded: &[&str]) -> Result<Reply, Reply> {
+fn items(state: &State, call: &Incoming, expanded: &[&str]) -> Result<Reply, Refusal> {
     let filters = call.query.iter().filter(|(name, _)| name == "filter").map(|(_, filter)| filter.as_str());
     let mut ids: Option<BTreeSet<&str>> = None;
     let mut since = i64::MIN;
@@ -123,7 +131,7 @@ fn items(state: &State, call: &Incoming, expanded: &[&str]) -> Result<Reply, Rep
         } else if let Some(Ok(time)) = filter.strip_prefix("modifiedTime>=").map(str::parse) {
             since = time;
         } else {
-            return Err(failed(400, "Only ids and times of change are simulated"));
+            return Err(Refusal(400, "Only ids and times of change are simulated"));
         }
     }
     let shown = state.ledger.products().filter(|product| {
@@ -137,25 +145,30 @@ fn items(state: &State, call: &Incoming, expanded: &[&str]) -> Result<Reply, Rep
     page(shown.collect(), call)
 }
 
-fn stocks(state: &State, call: &Incoming) -> Result<Reply, Reply> {
+fn stocks(state: &State, call: &Incoming) -> Result<Reply, Refusal> {
     let variants = state.ledger.products().filter(|product| !product.deleted);
     let variants = variants.flat_map(|product| &product.variants);
     page(variants.filter_map(|variant| objects::stock(state, variant)).collect(), call)
 }
 
 /// Sets the fields in the body; the stock isn't one of them.
-fn update_item(state: &mut State, id: &str, body: &Map<String, Value>, now: Instant) -> Result<Reply, Reply> {
-    on_sale(state, id).ok_or_else(not_found)?;
+fn update_item(
+    state: &mut State,
+    id: &str,
+    body: &Map<String, Value>,
+    now: Instant,
+) -> Result<Reply, Refusal> {
+    on_sale(state, id).ok_or(NOT_FOUND)?;
     let mut changed = false;
     if let Some(price) = body.get("price") {
         let minor = price.as_i64().filter(|minor| *minor >= 0);
-        let minor = minor.ok_or_else(|| failed(400, "A price is a whole number of cents"))?;
+        let minor = minor.ok_or(Refusal(400, "A price is a whole number of cents"))?;
         changed |= state.set_price(id, id, minor, now);
     }
     if let Some(name) = body.get("name") {
         let name = name.as_str().filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| failed(400, "An item needs a name"))?;
-        changed |= state.set_title(id, name, now).map_err(|_| not_found())?;
+        let name = name.ok_or(Refusal(400, "An item needs a name"))?;
+        changed |= state.set_title(id, name, now).map_err(|_| NOT_FOUND)?;
     }
     let shown = on_sale(state, id).map(|(product, variant)| objects::item(state, product, variant, &[]));
     let changes = changed.then(|| Change::ProductEdited(id.to_owned())).into_iter().collect();
@@ -163,17 +176,17 @@ fn update_item(state: &mut State, id: &str, body: &Map<String, Value>, now: Inst
 }
 
 /// Sets the stock of an item at the merchant's one location, whatever it was.
-fn set_stock(state: &mut State, id: &str, body: &Map<String, Value>, now: Instant) -> Result<Reply, Reply> {
-    let item = on_sale(state, id).map(|(_, variant)| variant.item.clone()).ok_or_else(not_found)?;
+fn set_stock(state: &mut State, id: &str, body: &Map<String, Value>, now: Instant) -> Result<Reply, Refusal> {
+    let item = on_sale(state, id).map(|(_, variant)| variant.item.clone()).ok_or(NOT_FOUND)?;
     let quantity = body.get("quantity").filter(|quantity| quantity.is_number());
     let quantity = quantity.and_then(|quantity| Decimal::from_str(&quantity.to_string()).ok());
-    let quantity = quantity.ok_or_else(|| failed(400, "A quantity is a number"))?;
+    let quantity = quantity.ok_or(Refusal(400, "A quantity is a number"))?;
     let location = state.shop.locations.first().cloned().unwrap_or_default();
     // Other locations, of which Clover knows nothing, keep their part.
     let here = state.ledger.level(&item, &location).map(crate::level::Level::quantity).unwrap_or_default();
     let elsewhere = state.ledger.total(&item) - here;
     let changed = state.ledger.enter(&item, &location, now, Entry::Count(quantity - elsewhere), now);
     let shown = on_sale(state, id).and_then(|(_, variant)| objects::stock(state, variant));
-    let changes = changed.then(|| Change::Level(item, location)).into_iter().collect();
+    let changes = changed.then_some(Change::Level(item, location)).into_iter().collect();
     found(shown).map(|reply| reply.changing(changes))
 }

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Value, json};
 
-fn list(elements: Vec<Value>) -> Value {
+fn list(elements: &[Value]) -> Value {
     json!({"elements": elements})
 }
 
@@ -25,7 +25,7 @@ pub(super) fn item(state: &State, product: &Product, variant: &Variant, expanded
     }
     for related in ["categories", "options", "tags", "taxRates", "modifierGroups"] {
         if expanded.contains(&related) {
-            item[related] = list(Vec::new());
+            item[related] = list(&[]);
         }
     }
     item
@@ -52,15 +52,15 @@ pub(super) fn order(state: &State, order: &Order, expanded: &[&str]) -> Value {
         "modifiedTime": time(order.updated_at()),
     });
     if expanded.contains(&"lineItems") {
-        shown["lineItems"] = list(lines(order));
+        shown["lineItems"] = list(&lines(order));
     }
     if expanded.contains(&"payments") {
         let payment = json!({"id": order.line.id, "amount": total, "tipAmount": 0, "taxAmount": 0,
             "createdTime": time(order.at), "result": "SUCCESS", "offline": false});
-        shown["payments"] = list(vec![payment]);
+        shown["payments"] = list(&[payment]);
     }
     if expanded.contains(&"customers") {
-        shown["customers"] = list(Vec::new());
+        shown["customers"] = list(&[]);
     }
     shown
 }
@@ -74,16 +74,14 @@ fn lines(order: &Order) -> Vec<Value> {
             "refunded": order.refunded_at.is_some(), "isRevenue": true, "createdTime": order.at.timestamp_millis()})
     };
     let pieces = line.quantity.to_i64().filter(|_| line.quantity.fract().is_zero());
-    match pieces {
-        Some(pieces) => (0..pieces).map(numbered).collect(),
-        None => {
-            let mut weighed = numbered(0);
-            let thousandths = (line.quantity * Decimal::ONE_THOUSAND).round().to_i64();
-            weighed["unitQty"] = json!(thousandths.unwrap_or_default());
-            weighed["unitName"] = json!("kg");
-            vec![weighed]
-        }
+    if let Some(pieces) = pieces {
+        return (0..pieces).map(numbered).collect();
     }
+    let mut weighed = numbered(0);
+    let thousandths = (line.quantity * Decimal::ONE_THOUSAND).round().to_i64();
+    weighed["unitQty"] = json!(thousandths.unwrap_or_default());
+    weighed["unitName"] = json!("kg");
+    vec![weighed]
 }
 
 pub(super) fn customer(customer: &Customer, expanded: &[&str]) -> Value {
@@ -93,11 +91,11 @@ pub(super) fn customer(customer: &Customer, expanded: &[&str]) -> Value {
     });
     if expanded.contains(&"emailAddresses") {
         let address = json!({"id": customer.id, "emailAddress": customer.email, "primaryEmail": true});
-        shown["emailAddresses"] = list(vec![address]);
+        shown["emailAddresses"] = list(&[address]);
     }
     for related in ["phoneNumbers", "addresses"] {
         if expanded.contains(&related) {
-            shown[related] = list(Vec::new());
+            shown[related] = list(&[]);
         }
     }
     shown
