@@ -52,9 +52,15 @@ async fn sales_of_the_same_moment_and_lost_replies_leave_the_sum() {
     }
     clover.shop().set_chaos(Chaos::default());
 
-    // Half a piece, below zero: Shopify counts pieces, and is rounded down.
-    sell(&clover, "5.5");
-    agree(&world, &merchant, "-0.5", [(&shopify, "-1"), (&clover, "-0.5")]).await;
+    // Shopify counts pieces, and is rounded down.
+    sell(&clover, "4.5");
+    agree(&world, &merchant, "0.5", [(&shopify, "0"), (&clover, "0.5")]).await;
+    sell(&clover, "1");
+    eventually(PATIENCE, "the store is below zero", async || {
+        let store = world.level(&merchant, TEA).await.map(|level| level.to_string());
+        if store.as_deref() == Some("-0.5") { Ok(()) } else { Err(format!("{store:?}")) }
+    })
+    .await;
     world.assert_sound(&merchant).await;
 }
 
