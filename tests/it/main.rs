@@ -4,6 +4,7 @@
 
 #![expect(clippy::expect_used, reason = "a test may panic, and so may what it is made of")]
 
+mod absolute_levels;
 mod access_tokens;
 mod agreement;
 mod bad_headers;

@@ -133,6 +133,10 @@ fn of_account(body: &str, field: Option<&str>, account: &str) -> Vec<u8> {
         return unchanged();
     };
     match value.get_mut(field) {
+        Some(Value::Object(named)) => {
+            let renamed = std::mem::take(named).into_iter().map(|(_, value)| (account.to_owned(), value));
+            named.extend(renamed);
+        }
         Some(named) => *named = account.into(),
         None => return unchanged(),
     }

@@ -42,6 +42,8 @@ kinds! {
     BodyRefused = "body_refused",
     /// A connection, or its tenant, holds more than its share of RAW.
     HoldsTooMuch = "holds_too_much",
+    /// A platform checked a webhook's URL, and wants a code from its request entered in its settings.
+    VerificationCode = "verification_code",
     /// A platform refused a value.
     WriteRefused = "write_refused",
     /// A value that has to be read from a platform can't be read.

@@ -6,6 +6,7 @@
 //! describes HTTP requests; it never sends one. One line in [`all`] registers it, and the conformance suite runs over
 //! that list.
 
+mod clover;
 mod contract;
 mod field;
 mod json;
@@ -28,7 +29,8 @@ pub use schema::{InvalidSchema, Validator};
 
 /// Every platform, in alphabetical order.
 pub fn all() -> &'static [&'static dyn Platform] {
-    static ALL: [&dyn Platform; 3] = [&shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM];
+    static ALL: [&dyn Platform; 4] =
+        [&clover::PLATFORM, &shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM];
     &ALL
 }
 

@@ -39,6 +39,11 @@ pub(crate) fn bearer(secrets: &[String], header_value: &str) -> Result<(), Unver
     any(secrets, |secret| token.as_bytes().ct_eq(secret.as_bytes()))
 }
 
+/// Verifies that `given` is any of `secrets`.
+pub(crate) fn secret(secrets: &[String], given: &str) -> Result<(), Unverified> {
+    any(secrets, |secret| given.as_bytes().ct_eq(secret.as_bytes()))
+}
+
 fn any(secrets: &[String], matches: impl Fn(&String) -> Choice) -> Result<(), Unverified> {
     let usable = secrets.iter().filter(|secret| !secret.is_empty());
     let found = usable.fold(Choice::from(0), |found, secret| found | matches(secret));
@@ -93,6 +98,18 @@ mod tests {
         let empty = "thNnmggU2ex3L5XXeMNfxf8Wl8STcVZTxscSFEKSxa0=";
         assert_eq!(hmac_sha256_base64(&secrets(&[""]), &[b""], empty), Err(Unverified::Mismatch));
         assert_eq!(bearer(&secrets(&[""]), "Bearer "), Err(Unverified::Mismatch));
+        assert_eq!(secret(&secrets(&[""]), ""), Err(Unverified::Mismatch));
+    }
+
+    #[test]
+    fn a_secret_matches_as_a_whole() {
+        let key = secrets(&["old", "c0de"]);
+        for value in ["c0de", "old"] {
+            assert_eq!(secret(&key, value), Ok(()), "{value}");
+        }
+        for value in ["", "c0d", "c0dee", "C0DE", " c0de", "c0de ", "c0de, c0de"] {
+            assert_eq!(secret(&key, value), Err(Unverified::Mismatch), "{value}");
+        }
     }
 
     #[test]

@@ -284,6 +284,53 @@ fn treez_sends_a_token() {
 }
 
 #[test]
+fn clover_sends_the_code_of_the_app() {
+    let with = |value: &str| one("x-clover-auth", value);
+    let cut = &SECRET[..SECRET.len() - 1];
+    let cases: Vec<(&'static str, Headers, Expected)> = vec![
+        ("the code", with(SECRET), Believed),
+        ("the code before", with(FORMER), Believed),
+        ("the code among other headers", [one("content-type", "x"), with(SECRET)].concat(), Believed),
+        ("no header", Vec::new(), Missing),
+        ("the header of another product", one("clover-signature", SECRET), Missing),
+        ("a header that public repositories made up", one("x-clover-signature", SECRET), Missing),
+        ("a bearer token", one("authorization", format!("Bearer {SECRET}")), Missing),
+        ("the name in capitals, which `http` never gives", one("X-CLOVER-AUTH", SECRET), Missing),
+        ("an empty value", with(""), Mismatch),
+        ("a space", with(" "), Mismatch),
+        ("another code", with("another"), Mismatch),
+        ("a scheme before it", with(&format!("Bearer {SECRET}")), Mismatch),
+        ("white space before", with(&format!(" {SECRET}")), Mismatch),
+        ("white space behind", with(&format!("{SECRET} ")), Mismatch),
+        ("a tab behind", with(&format!("{SECRET}\t")), Mismatch),
+        ("a line break behind", with(&format!("{SECRET}\n")), Mismatch),
+        ("a NUL behind", with(&format!("{SECRET}\0")), Mismatch),
+        ("a NUL before", with(&format!("\0{SECRET}")), Mismatch),
+        ("the code in capitals", with(&SECRET.to_uppercase()), Mismatch),
+        ("one letter less", with(cut), Mismatch),
+        ("one letter more", with(&format!("{SECRET}s")), Mismatch),
+        ("its first letter other", with(&SECRET.replacen('a', "b", 1)), Mismatch),
+        ("the first letter alone", with("a"), Mismatch),
+        ("letters that look alike", with(&SECRET.replacen('a', "а", 1)), Mismatch),
+        ("it twice", with(&format!("{SECRET}{SECRET}")), Mismatch),
+        ("it twice, joined as lists are", with(&format!("{SECRET}, {SECRET}")), Mismatch),
+        ("both codes", with(&format!("{SECRET} {FORMER}")), Mismatch),
+        ("both codes, joined as lists are", with(&format!("{FORMER},{SECRET}")), Mismatch),
+        ("quotes around it", with(&format!("\"{SECRET}\"")), Mismatch),
+        ("base64 of it", with(&STANDARD.encode(SECRET)), Mismatch),
+        ("hexadecimal of it", with(&hex(SECRET.as_bytes())), Mismatch),
+        ("per cent signs", with(&SECRET.replace('-', "%2D")), Mismatch),
+        ("its half", with(&SECRET[..SECRET.len() / 2]), Mismatch),
+        ("a megabyte of text", with(&"a".repeat(1 << 20)), Mismatch),
+        ("the first of two wrong", [with("wrong"), with(SECRET)].concat(), Mismatch),
+        ("a signature with it, as Shopify's", with(&STANDARD.encode(mac(SECRET, &[BODY]))), Mismatch),
+        ("a signature with it in hexadecimal", with(&hex(&mac(SECRET, &[BODY]))), Mismatch),
+    ];
+    let cases = cases.into_iter().map(|(what, headers, expected)| (what, headers, BODY.to_vec(), expected));
+    check("clover", &[SECRET, FORMER], cases.collect());
+}
+
+#[test]
 fn a_connection_without_a_secret_accepts_nobody() {
     for active in [Vec::new(), vec![String::new()], vec![String::new(), String::new()]] {
         for platform in platforms::all() {

@@ -182,6 +182,14 @@ impl ShopHandle {
         lock(&self.inner.shop).state.shop.webhook_url = Some(url.to_owned());
     }
 
+    /// Has the platform check the URL for webhooks, as a person does who enters it. [`Impossible::Unsupported`] where the
+    /// platform makes no such request, or no URL is set.
+    pub fn check_webhook_url(&self) -> Result<(), Impossible> {
+        let request = lock(&self.inner.shop).check_url()?;
+        self.inner.outbox.push(vec![request]);
+        Ok(())
+    }
+
     /// Sets the fault rates.
     pub fn set_chaos(&self, chaos: Chaos) {
         lock(&self.inner.faults).chaos = chaos;

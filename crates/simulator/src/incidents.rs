@@ -51,6 +51,11 @@ impl ShopHandle {
         })
     }
 
+    /// Refunds an order; its stock doesn't change. [`Impossible::Unsupported`] where the platform reports no refunds.
+    pub fn refund_order(&self, order: &str) -> Result<(), Impossible> {
+        self.act(|state, now| state.refund_order(order, now))
+    }
+
     /// Cancels a completed order; with `restock` its quantity returns to stock. [`Impossible::Unsupported`] where the
     /// platform has only refunds for completed orders.
     pub fn cancel_order(&self, order: &str, restock: bool) -> Result<(), Impossible> {

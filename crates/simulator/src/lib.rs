@@ -11,6 +11,7 @@
 mod acts;
 mod backend;
 mod chaos;
+mod clover;
 mod exchange;
 mod handle;
 mod ids;
@@ -62,7 +63,8 @@ use tokio::task::JoinHandle;
 use webhooks::{Outbox, Sender};
 
 /// Every simulated platform, in alphabetical order.
-static ALL: [&dyn Simulation; 3] = [&shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM];
+static ALL: [&dyn Simulation; 4] =
+    [&clover::PLATFORM, &shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM];
 
 /// Every simulated platform, in alphabetical order.
 pub fn all() -> impl Iterator<Item = &'static dyn SimulatedPlatform> {

@@ -3,7 +3,7 @@
 use crate::backend::{Backend, Disturbance, Simulation};
 use crate::exchange::{Incoming, Outgoing, Reply};
 use crate::ledger::{Change, Instant};
-use crate::shop::{Shop, Unfit};
+use crate::shop::{Impossible, Shop, Unfit};
 use crate::standing::Standing;
 use crate::state::State;
 
@@ -57,6 +57,12 @@ impl OpenShop {
             return Vec::new();
         }
         self.backend.announce(&mut self.state, changes, &url, now)
+    }
+
+    /// Makes the request by which the platform checks the URL for webhooks.
+    pub(crate) fn check_url(&mut self) -> Result<Outgoing, Impossible> {
+        let url = self.state.shop.webhook_url.clone().ok_or(Impossible::Unsupported)?;
+        self.backend.check_url(&mut self.state, &url).ok_or(Impossible::Unsupported)
     }
 
     pub(crate) fn disturb(&mut self, disturbance: Disturbance) {

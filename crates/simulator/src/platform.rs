@@ -75,7 +75,8 @@ pub struct Samples {
     pub webhooks: &'static [(&'static str, &'static str)],
     /// The platform's ids of the locations in these webhooks.
     pub webhook_locations: &'static [&'static str],
-    /// The field of a webhook's body that names the account; `None` if headers name it.
+    /// The field of a webhook's body that names the account, or is an object whose key names it; `None` if headers name
+    /// it.
     pub account_field: Option<&'static str>,
 }
 

@@ -52,6 +52,12 @@ impl Claim {
         reply.ok_or_else(|| self.unsigned())
     }
 
+    /// The code in a handshake that a person has to enter in the platform's settings, and the connection that it is for.
+    pub(crate) fn code_for_people(&self, request: &Handshake<'_>) -> Option<(&Connection, String)> {
+        let connection = self.connection.as_deref()?;
+        Some((connection, self.webhooks.handshakes()?.code_for_people(request)?))
+    }
+
     /// The public key that the request is signed with; `None` if the platform uses none, or has no key of that id.
     pub(crate) async fn public_key(
         &self,

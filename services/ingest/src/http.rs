@@ -208,7 +208,7 @@ impl WebhookServer {
             return Ok(refuse_unread(parts, body, input.ended(Reply::NoRoom)));
         };
         match body::read(body, limit_bytes, &mut room).await {
-            Ok(body) => Ok(handshake(claim, parts, &body, input)),
+            Ok(body) => Ok(self.handshake(claim, parts, &body, input)),
             Err(BadBody::Refused(_)) => Ok(response(input.ended(claim.unsigned()))),
             Err(bad) => Err(bad),
         }
@@ -226,30 +226,39 @@ impl WebhookServer {
         let (parts, body) = request.into_parts();
         body::discard(body);
         match self.intake.claim(platform, connection, Some(client.origin())).await {
-            Ok(claim) => handshake(&claim, &parts, &[], input),
+            Ok(claim) => self.handshake(&claim, &parts, &[], input),
             Err(reply) => response(input.ended(reply)),
         }
     }
-}
 
-/// Replies to a request without a signature: as the platform expects, if it is one of its handshakes.
-fn handshake(claim: &Claim, parts: &Parts, body: &[u8], input: Input<'_>) -> Response<Full<Bytes>> {
-    let headers = texts(&parts.headers);
-    let request = Handshake {
-        is_get: parts.method == Method::GET,
-        query: parts.uri.query().unwrap_or_default(),
-        headers: &headers,
-        body,
-    };
-    match claim.handshake(&request, runner::now()) {
-        Ok(HandshakeReply { media_type, body }) => {
-            input.ended_as_handshake();
-            let mut response = content(StatusCode::OK, media_type.as_str(), body);
-            // A part of the request may be repeated in it.
-            response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-            response
+    /// Replies to a request without a signature: as the platform expects, if it is one of its handshakes.
+    fn handshake(
+        &self,
+        claim: &Claim,
+        parts: &Parts,
+        body: &[u8],
+        input: Input<'_>,
+    ) -> Response<Full<Bytes>> {
+        let headers = texts(&parts.headers);
+        let request = Handshake {
+            is_get: parts.method == Method::GET,
+            query: parts.uri.query().unwrap_or_default(),
+            headers: &headers,
+            body,
+        };
+        match claim.handshake(&request, runner::now()) {
+            Ok(HandshakeReply { media_type, body }) => {
+                input.ended_as_handshake();
+                if let Some((connection, code)) = claim.code_for_people(&request) {
+                    self.intake.note_code(connection, &code);
+                }
+                let mut response = content(StatusCode::OK, media_type.as_str(), body);
+                // A part of the request may be repeated in it.
+                response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                response
+            }
+            Err(reply) => response(input.ended(reply)),
         }
-        Err(reply) => response(input.ended(reply)),
     }
 }
 

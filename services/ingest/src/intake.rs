@@ -264,6 +264,11 @@ impl Intake {
         }
     }
 
+    /// Keeps the code of a handshake for people.
+    pub(crate) fn note_code(&self, connection: &Connection, code: &str) {
+        self.refusals.note_code(connection, code, Instant::now());
+    }
+
     fn refuse_body(&self, connection: &Connection, refusal: BodyRefusal) -> Reply {
         self.refusals.note(connection, refusal, Instant::now());
         Reply::BodyRefused(refusal)

@@ -1,4 +1,5 @@
-//! Limits log entries that unauthenticated clients may cause to one a minute for each connection.
+//! Limits log entries and rows that unauthenticated clients may cause: to one a minute for each connection, unless the
+//! limit has another interval.
 
 use std::{
     collections::HashMap,
@@ -13,28 +14,39 @@ const LOGGED_MAX: usize = 10_000;
 
 /// The recently logged keys, each with the time of its log entry.
 #[derive(Debug)]
-pub(crate) struct LogLimit<Of>(HashMap<Of, Instant>);
+pub(crate) struct LogLimit<Of> {
+    logged: HashMap<Of, Instant>,
+    every: Duration,
+}
 
 impl<Of> Default for LogLimit<Of> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self::with_interval(LOG_EVERY)
+    }
+}
+
+impl<Of> LogLimit<Of> {
+    /// A limit of one entry in each interval.
+    pub(crate) fn with_interval(every: Duration) -> Self {
+        Self { logged: HashMap::new(), every }
     }
 }
 
 impl<Of: Clone + Eq + Hash> LogLimit<Of> {
     /// Returns true if `of` may be logged now; if so it is remembered.
     pub(crate) fn is_due(&mut self, of: &Of, now: Instant) -> bool {
-        let lately = |at: &Instant| now.saturating_duration_since(*at) < LOG_EVERY;
-        if self.0.get(of).is_some_and(lately) {
+        let every = self.every;
+        let lately = |at: &Instant| now.saturating_duration_since(*at) < every;
+        if self.logged.get(of).is_some_and(lately) {
             return false;
         }
-        if self.0.len() >= LOGGED_MAX {
-            self.0.retain(|_, at| lately(at));
+        if self.logged.len() >= LOGGED_MAX {
+            self.logged.retain(|_, at| lately(at));
         }
-        if self.0.len() >= LOGGED_MAX {
+        if self.logged.len() >= LOGGED_MAX {
             return false;
         }
-        self.0.insert(of.clone(), now);
+        self.logged.insert(of.clone(), now);
         true
     }
 }
@@ -51,6 +63,6 @@ mod tests {
         assert!((0..LOGGED_MAX).all(|number| logged.is_due(&id(number), began)));
         assert!(!logged.is_due(&id(LOGGED_MAX), began));
         assert!(logged.is_due(&id(LOGGED_MAX), began + LOG_EVERY));
-        assert_eq!(logged.0.len(), 1);
+        assert_eq!(logged.logged.len(), 1);
     }
 }

@@ -1,8 +1,8 @@
 //! Refused bodies, and deliveries of connections and tenants that hold too much: counted each time, logged and kept as
-//! an open conflict at most once a minute per connection.
+//! an open conflict at most once a minute per connection. Codes for people, from handshakes, are kept likewise.
 //!
-//! The signature of most refused bodies can't be verified, so any client that knows a connection's path may cause a
-//! refusal: its cost is bounded, and it never delays the response.
+//! The signature of most refused bodies can't be verified, and a handshake has none, so any client that knows a
+//! connection's path may cause one: its cost is bounded, and it never delays the response.
 
 use crate::{Holder, log_limit::LogLimit};
 use model::{Conflict, ConflictKind, ConnectionId};
@@ -10,12 +10,14 @@ use prometheus::{IntCounterVec, Opts};
 use runner::Metrics;
 use std::{
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use store::{Connection, Store, StoreError};
 use tokio::sync::mpsc;
 
 const STAGE: &str = "ingest";
+/// Minimum time between two codes of one connection: whoever requests another one soon waits for the newest.
+const CODE_EVERY: Duration = Duration::from_secs(1);
 /// Upper limit of conflicts that wait to be written; further ones are dropped.
 const WAITING_MAX: usize = 256;
 
@@ -83,6 +85,7 @@ pub(crate) struct Refusals {
     count: IntCounterVec,
     held: IntCounterVec,
     log_limit: Mutex<LogLimit<(ConnectionId, ConflictKind)>>,
+    code_limit: Mutex<LogLimit<ConnectionId>>,
     queue: mpsc::Sender<Conflict>,
 }
 
@@ -98,7 +101,8 @@ impl Refusals {
         metrics.registry().register(Box::new(held.clone()))?;
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
         tokio::spawn(write(waiting, log));
-        Ok(Self { count, held, log_limit: Mutex::default(), queue })
+        let code_limit = Mutex::new(LogLimit::with_interval(CODE_EVERY));
+        Ok(Self { count, held, log_limit: Mutex::default(), code_limit, queue })
     }
 
     /// Counts a refused body of a connection; the first in a minute is logged and kept as a conflict.
@@ -131,6 +135,21 @@ impl Refusals {
         };
         let detail = format!("deliveries are refused (429): {who} holds more than its share of RAW");
         self.keep(connection, ConflictKind::HoldsTooMuch, detail);
+    }
+
+    /// Keeps the code of a handshake as a conflict, in which a person reads it; the newest one replaces the others.
+    pub(crate) fn note_code(&self, connection: &Connection, code: &str, now: Instant) {
+        let mut limit = self.code_limit.lock().unwrap_or_else(PoisonError::into_inner);
+        if !limit.is_due(&connection.id, now) {
+            return;
+        }
+        tracing::info!(
+            stage = STAGE, store.id = %connection.store, connection.id = %connection.id,
+            "the platform checked the URL of the webhooks; its code is a conflict"
+        );
+        let detail =
+            format!("the platform checked this URL; enter its code in the platform's settings: {code}");
+        self.keep(connection, ConflictKind::VerificationCode, detail);
     }
 
     fn is_due(&self, connection: &Connection, kind: ConflictKind, now: Instant) -> bool {
@@ -168,7 +187,6 @@ mod tests {
     use super::*;
     use model::{BaselineRule, PlatformName, StoreId, TenantId};
     use std::collections::BTreeSet;
-    use std::time::Duration;
     use store::{Health, Rules};
 
     const TOO_LARGE: BodyRefusal = BodyRefusal::TooLarge { limit_bytes: 1024 };
@@ -248,6 +266,25 @@ mod tests {
         let expected =
             [("one", TOO_LARGE), ("other", BodyRefusal::UnknownCoding), ("one", BodyRefusal::Malformed)];
         assert_eq!(conflicts, expected.map(|(id, refusal)| (id.to_owned(), refusal.detail())));
+    }
+
+    #[tokio::test]
+    async fn the_newest_code_is_kept_and_codes_have_a_limit() {
+        let (log, mut written) = mpsc::unbounded_channel();
+        let refusals = Refusals::new(&Metrics::new().unwrap(), Written(log)).unwrap();
+        let (one, other, began) = (connection("one"), connection("other"), Instant::now());
+        for (of, code, millis) in
+            [(&one, "c-1", 0), (&one, "c-2", 999), (&other, "c-3", 999), (&one, "c-4", 1_000)]
+        {
+            refusals.note_code(of, code, began + Duration::from_millis(millis));
+        }
+        drop(refusals);
+        let mut codes = Vec::new();
+        while let Some(conflict) = written.recv().await {
+            assert_eq!((conflict.kind, conflict.subject.as_str()), (ConflictKind::VerificationCode, ""));
+            codes.push(conflict.detail.rsplit(' ').next().unwrap().to_owned());
+        }
+        assert_eq!(codes, ["c-1", "c-3", "c-4"]);
     }
 
     #[tokio::test]

@@ -91,7 +91,7 @@ impl<'a> Player<'a> {
     }
 
     async fn steps(&self, number: u64, case: &Case) -> Vec<String> {
-        let store = format!("case-{}", &case.name[..2]);
+        let store = format!("case-{}", case.name.split('-').next().unwrap_or_default());
         let shop = Shop::open(self.world, self.platforms, &store).await;
         let base = self.base + (number + if case.plays_last { 500 } else { 0 }) * IDS_OF_A_CASE;
         let tokens = Tokens { run: format!("r{base}"), base, store, main: shop::location };

@@ -18,6 +18,13 @@ pub trait Handshakes: Sync {
         request: &Handshake<'_>,
         context: &VerifyContext<'_>,
     ) -> Result<Option<HandshakeReply>, Unverified>;
+
+    /// The code in a handshake that a person has to enter in the platform's settings: people see it, and nothing else
+    /// is done with it. A short text of ASCII, as anyone can send one. `None` on platforms that check the URL by the
+    /// reply alone.
+    fn code_for_people(&self, _request: &Handshake<'_>) -> Option<String> {
+        None
+    }
 }
 
 /// A request that may be a handshake.

@@ -109,6 +109,7 @@ fn examples_of(platform: &'static dyn Platform) -> Vec<Example> {
 /// The topics of fetched objects, which no webhook has.
 pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
     match platform {
+        "clover" => &["customer", "item", "order"],
         "shopify" => &["inventory_level/read", "product/read"],
         "square" => &["catalog.object", "inventory.count", "inventory.count.absent", "order.object"],
         "treez" => &["LEVEL_ABSENT"],

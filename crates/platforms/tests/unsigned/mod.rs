@@ -165,7 +165,17 @@ fn a_delivery_that_names_another_account_is_refused() {
         ("MEXAMPLE", &[], json!({"merchant_id": null}), true),
         ("", &[], json!({"merchant_id": "MOTHER"}), true),
     ];
-    for (name, claims) in [("customers_update.with_tags", shopify), ("customer_updated.sample", square)] {
+    let clover: &[Claim] = &[
+        ("MERCHANT", &[], json!({"merchants": {"MERCHANT": []}}), true),
+        ("MERCHANT", &[], json!({"merchants": {"merchant": []}}), false),
+        ("MERCHANT", &[], json!({"merchants": {"OTHER": []}}), false),
+        ("MERCHANT", &[], json!({"merchants": {"MERCHANT": [], "OTHER": []}}), false),
+        ("MERCHANT", &[], json!({"merchants": null}), true),
+        ("", &[], json!({"merchants": {"OTHER": []}}), true),
+    ];
+    for (name, claims) in
+        [("customers_update.with_tags", shopify), ("customer_updated.sample", square), ("C.created", clover)]
+    {
         let example = sent().find(|example| example.name == name).unwrap();
         for (account, headers, fields, expected) in claims {
             let result = map_with(&example, account, headers, fields);

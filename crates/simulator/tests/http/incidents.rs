@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use simulator::{Impossible, ItemIds, NewVariant, Simulator, Standing};
 
-const PLATFORMS: [&str; 3] = ["shopify", "square", "treez"];
+const PLATFORMS: [&str; 4] = ["clover", "shopify", "square", "treez"];
 
 fn stocked(simulator: &Simulator, sku: &str) -> (ItemIds, String) {
     let shop = simulator.shop();
@@ -17,6 +17,12 @@ fn stocked(simulator: &Simulator, sku: &str) -> (ItemIds, String) {
 /// Makes a call with valid credentials to an endpoint that exists.
 async fn any_call(simulator: &Simulator) -> (u16, Value) {
     let (method, path, headers, body) = match simulator.shop().platform() {
+        "clover" => (
+            "GET",
+            format!("/v3/merchants/{}/items", account("clover").account),
+            vec![("authorization", "Bearer the-token")],
+            String::new(),
+        ),
         "shopify" => (
             "POST",
             "/admin/api/2026-07/graphql.json".to_owned(),

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod clover;
+#[cfg(test)]
 mod incidents;
 #[cfg(test)]
 mod receiver;
