@@ -42,20 +42,23 @@ fn all() -> Vec<Declared> {
 }
 
 /// A migrated database without rows, and a store with the settings of the pipeline.
-struct Database {
-    store: Store,
-    _server: Postgres,
-    _scratch: Scratch,
+pub(crate) struct Database {
+    pub(crate) store: Store,
+    pub(crate) server: Postgres,
+    pub(crate) scratch: Scratch,
 }
 
-async fn migrated() -> Database {
+pub(crate) async fn migrated() -> Database {
     let scratch = Scratch::new().unwrap();
     let server = Postgres::start(PostgresOptions::throwaway(scratch.path().join("postgres"))).await.unwrap();
     let url = server.create_database("statements").await.unwrap();
-    let vault = Vault::from_keys(BTreeMap::from([("k1".to_owned(), [1; 32])]), "k1").unwrap();
-    let store = Store::connect(&StoreConfig::new(&url), vault).await.unwrap();
+    let store = Store::connect(&StoreConfig::new(&url), vault()).await.unwrap();
     store.migrate().await.unwrap();
-    Database { store, _server: server, _scratch: scratch }
+    Database { store, server, scratch }
+}
+
+pub(crate) fn vault() -> Vault {
+    Vault::from_keys(BTreeMap::from([("k1".to_owned(), [1; 32])]), "k1").unwrap()
 }
 
 async fn run(connection: &mut PgConnection, sql: String) -> Result<(), String> {
@@ -181,10 +184,15 @@ fn modules() -> BTreeMap<String, String> {
 }
 
 /// Ways to send a statement that isn't declared.
-const UNDECLARED: [&str; 8] = [
+const UNDECLARED: [&str; 13] = [
     "AssertSqlSafe",
     "Executor",
     "QueryBuilder",
+    "batch_execute",
+    "query_raw",
+    "query_typed",
+    "simple_query",
+    "tokio_postgres::Client",
     "query_as",
     "query_scalar",
     "query_with",
