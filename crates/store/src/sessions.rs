@@ -73,7 +73,9 @@ impl Sessions {
 
     async fn connect(&self) -> Result<Session, StoreError> {
         let (config, tls) = options::read(&self.options)?;
-        let (client, driver) = within(self.limit, config.connect(tls)).await?;
+        // Large, and rarely needed.
+        let connecting = Box::pin(config.connect(tls));
+        let (client, driver) = within(self.limit, connecting).await?;
         Ok(Session::new(client, driver))
     }
 

@@ -125,11 +125,11 @@ pub(super) fn write_products(products: &BTreeMap<ProductId, ProductRow>) -> Resu
         .bind(rows().map(|product| product.deleted_at.map(model::Timestamp::as_chrono)).collect::<Vec<_>>()))
 }
 
-pub(super) fn write_variants(variants: &BTreeMap<VariantId, VariantRow>) -> Result<Bound, StoreError> {
+pub(super) fn write_variants(variants: &BTreeMap<VariantId, VariantRow>) -> Bound {
     let rows = || variants.values();
     let price = |variant: &VariantRow| Some(variant.price.as_ref()?.value);
     let compared = |variant: &VariantRow| variant.compare_at_price.as_ref()?.value;
-    Ok(query(WRITE_VARIANTS)
+    query(WRITE_VARIANTS)
         .bind(rows().map(|variant| variant.id.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|variant| variant.tenant.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|variant| variant.store.as_str()).collect::<Vec<_>>())
@@ -151,7 +151,7 @@ pub(super) fn write_variants(variants: &BTreeMap<VariantId, VariantRow>) -> Resu
                 .map(|variant| compared(variant).map(|money| money.currency.to_string()))
                 .collect::<Vec<_>>(),
         )
-        .bind(clocks(rows(), |variant| &variant.compare_at_price)))
+        .bind(clocks(rows(), |variant| &variant.compare_at_price))
 }
 
 statements! {

@@ -106,7 +106,7 @@ impl Session {
         Ok(())
     }
 
-    async fn execute(&self, text: &Cow<'static, str>, values: &[Encoded]) -> Result<Answer, Error> {
+    async fn execute(&self, text: &str, values: &[Encoded]) -> Result<Answer, Error> {
         let answers = self.client.query_raw(&self.prepared[text], values).await?;
         pin_mut!(answers);
         let mut rows = Vec::new();

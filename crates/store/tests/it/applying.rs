@@ -458,6 +458,44 @@ async fn a_batch_that_did_not_see_a_write_begin_is_tried_again() {
 }
 
 #[tokio::test]
+async fn levels_that_were_loaded_are_changed_by_nobody_else_until_the_commit() {
+    let database = shop().await;
+    let store = &database.store;
+    report(store, 1, "a", 10, 10).await;
+    let first = FirstKeys { stores: BTreeSet::from([store_id()]), ..FirstKeys::default() };
+    let key = (variant(), location());
+    let rows = RowKeys { levels: BTreeSet::from([key.clone()]), ..RowKeys::default() };
+    let mut facts = Facts::default();
+    let mut transaction = store.begin_apply().await.unwrap();
+    transaction.first(&first, &mut facts).await.unwrap();
+    transaction.rows(&rows, &mut facts).await.unwrap();
+    assert_eq!(facts.levels[&key], pieces(10));
+
+    let other = tokio::spawn({
+        let (store, first, rows, key) = (store.clone(), first.clone(), rows.clone(), key.clone());
+        async move {
+            let mut facts = Facts::default();
+            let mut transaction = store.begin_apply().await.unwrap();
+            transaction.first(&first, &mut facts).await.unwrap();
+            transaction.rows(&rows, &mut facts).await.unwrap();
+            transaction.rollback().await.unwrap();
+            facts.levels[&key]
+        }
+    });
+    let rebuild = tokio::spawn({
+        let store = store.clone();
+        async move { store.rebuilding(&store_id(), true).await.unwrap().hold().await.map(drop) }
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(!other.is_finished() && !rebuild.is_finished(), "both wait for the store");
+    let mut changes = reported(2, "a", -1, 9);
+    changes.mirrors = model::record::Mirrors::default();
+    transaction.commit(&changes, &[vec![]], &[step(store, Consumer::Apply, 2).await]).await.unwrap();
+    assert_eq!(other.await.unwrap(), pieces(9));
+    rebuild.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_retired_link_is_not_found_and_may_lead_elsewhere_later() {
     let database = shop().await;
     report(&database.store, 1, "a", 10, 10).await;
