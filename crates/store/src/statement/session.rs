@@ -158,7 +158,7 @@ impl Session {
         within(limit, self.client.check_connection()).await
     }
 
-    /// Closes the connection, and waits until the server was told.
+    /// Closes the connection, and waits until the server is notified.
     pub(crate) async fn close(self, limit: Duration) {
         let Self { client, mut driver, prepared, .. } = self;
         drop((client, prepared));

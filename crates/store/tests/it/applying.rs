@@ -1,8 +1,8 @@
 use crate::{
     fixture::{
-        Database, PARTITION, at, commit, commit_silently, connection_id, decide_level, empty_database, event,
+        Database, PARTITION, at, commit, commit_silently, connection_id, decide_level, empty_database,
         event_outcome, external, level_key, level_mirror_key, location, pieces, report, report_of, reported,
-        round_trips, shop, step, store_id, variant,
+        shop, step, store_id, variant,
     },
     propagating::{claim, first_number_of_b, level_mirror, link_b, set_level},
 };
@@ -458,44 +458,6 @@ async fn a_batch_that_did_not_see_a_write_begin_is_tried_again() {
 }
 
 #[tokio::test]
-async fn levels_that_were_loaded_are_changed_by_nobody_else_until_the_commit() {
-    let database = shop().await;
-    let store = &database.store;
-    report(store, 1, "a", 10, 10).await;
-    let first = FirstKeys { stores: BTreeSet::from([store_id()]), ..FirstKeys::default() };
-    let key = (variant(), location());
-    let rows = RowKeys { levels: BTreeSet::from([key.clone()]), ..RowKeys::default() };
-    let mut facts = Facts::default();
-    let mut transaction = store.begin_apply().await.unwrap();
-    transaction.first(&first, &mut facts).await.unwrap();
-    transaction.rows(&rows, &mut facts).await.unwrap();
-    assert_eq!(facts.levels[&key], pieces(10));
-
-    let other = tokio::spawn({
-        let (store, first, rows, key) = (store.clone(), first.clone(), rows.clone(), key.clone());
-        async move {
-            let mut facts = Facts::default();
-            let mut transaction = store.begin_apply().await.unwrap();
-            transaction.first(&first, &mut facts).await.unwrap();
-            transaction.rows(&rows, &mut facts).await.unwrap();
-            transaction.rollback().await.unwrap();
-            facts.levels[&key]
-        }
-    });
-    let rebuild = tokio::spawn({
-        let store = store.clone();
-        async move { store.rebuilding(&store_id(), true).await.unwrap().hold().await.map(drop) }
-    });
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    assert!(!other.is_finished() && !rebuild.is_finished(), "both wait for the store");
-    let mut changes = reported(2, "a", -1, 9);
-    changes.mirrors = model::record::Mirrors::default();
-    transaction.commit(&changes, &[vec![]], &[step(store, Consumer::Apply, 2).await]).await.unwrap();
-    assert_eq!(other.await.unwrap(), pieces(9));
-    rebuild.await.unwrap().unwrap();
-}
-
-#[tokio::test]
 async fn a_retired_link_is_not_found_and_may_lead_elsewhere_later() {
     let database = shop().await;
     report(&database.store, 1, "a", 10, 10).await;
@@ -595,42 +557,4 @@ async fn batches_of_any_size_come_to_the_same_digests() {
     report(&other.store, 5, "a", 1, 5).await;
     let later = other.store.digest(&store_id()).await.unwrap();
     assert!(later["levels"] != digest["levels"] && later["links"] == digest["links"]);
-}
-
-#[tokio::test]
-async fn a_batch_of_reports_costs_four_round_trips_however_long_it_is() {
-    let database = shop().await;
-    let mut counts = Vec::new();
-    for (first, last) in [(1, 1), (2, 2), (3, 201)] {
-        let mut all = reported(first, "a", 1, 1);
-        for number in first + 1..=last {
-            let next = reported(number, "a", 1, 1);
-            all.event_outcomes.extend(next.event_outcomes);
-            all.applied.extend(next.applied);
-            all.movements.extend(next.movements);
-            all.stores = next.stores;
-        }
-        all.links = Links::default();
-        let cursor = step(&database.store, Consumer::Apply, last).await;
-        let keys = FirstKeys {
-            events: all.event_outcomes.iter().map(|ended| (ended.connection.clone(), ended.event)).collect(),
-            stores: BTreeSet::from([store_id()]),
-            ..FirstKeys::default()
-        };
-        let rows = RowKeys {
-            mirrors: all.mirrors.keys().collect(),
-            levels: all.levels.keys().cloned().collect(),
-            ..RowKeys::default()
-        };
-        let payloads = vec![vec![1]; all.applied.len()];
-        let before = round_trips();
-        let mut transaction = database.store.begin_apply().await.unwrap();
-        let mut facts = Facts::default();
-        transaction.first(&keys, &mut facts).await.unwrap();
-        transaction.rows(&rows, &mut facts).await.unwrap();
-        transaction.commit(&all, &payloads, &[cursor]).await.unwrap();
-        counts.push(round_trips() - before);
-    }
-    // The first on a connection prepares its statements, in one more for each of the loads and the writes.
-    assert_eq!(counts, [7, 5, 4], "the second prepares the update of the level that the first has made");
 }
