@@ -17,7 +17,8 @@ pub struct StoreConfig {
     /// The name of the key that seals new credentials.
     #[serde(default)]
     pub current_key: String,
-    /// Upper limit of the connections of one process, without the listener's.
+    /// Upper limit of the connections of one process, without the listener's. A quarter of them, but at least one, are
+    /// for the transactions of `apply` alone; so at least two are needed.
     #[serde(default = "default_connections")]
     pub max_connections: u32,
     /// Time limit of a statement on the server, in milliseconds.
@@ -27,6 +28,9 @@ pub struct StoreConfig {
     #[serde(default = "default_acquire_timeout_ms")]
     pub acquire_timeout_ms: u64,
 }
+
+/// One connection in so many is for the transactions of `apply`.
+const APPLY_SHARE: u32 = 4;
 
 fn default_url() -> String {
     "postgres://localhost/tillflow".to_owned()
@@ -52,6 +56,17 @@ impl StoreConfig {
             statement_timeout_ms: default_statement_timeout_ms(),
             acquire_timeout_ms: default_acquire_timeout_ms(),
         }
+    }
+
+    /// The connections for the transactions of `apply`.
+    pub(crate) fn apply_connections(&self) -> usize {
+        usize::try_from(self.max_connections / APPLY_SHARE).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// The connections for everything else.
+    pub(crate) fn pool_connections(&self) -> u32 {
+        let apply = u32::try_from(self.apply_connections()).unwrap_or(u32::MAX);
+        self.max_connections.saturating_sub(apply).max(1)
     }
 
     pub(crate) const fn acquire_timeout(&self) -> Duration {

@@ -4,7 +4,7 @@ use crate::{
     LISTED_ROWS, Store, StoreError,
     columns::{conflict_kind, hash_id, id, time, time_or_null},
     error::within,
-    statement::{Statement, parameters, query, statements},
+    statement::{Bound, Statement, parameters, query, statements},
 };
 use model::{Conflict, ConflictEnd, ConflictKind, ConnectionId, EventId, Mirror, StoreId, Timestamp};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
@@ -122,17 +122,21 @@ impl Store {
     }
 }
 
-/// Opens conflicts, or raises the counts of those that are already open; the newest detail is kept. One statement for
-/// those of connections, one for those of stores.
+/// Opens conflicts, or raises the counts of those that are already open; the newest detail is kept.
 pub(crate) async fn open(connection: &mut PgConnection, conflicts: &[Conflict]) -> Result<(), StoreError> {
-    let (of_stores, of_connections): (Vec<_>, Vec<_>) =
-        conflicts.iter().partition(|conflict| conflict.kind.is_of_store());
-    for (statement, conflicts) in [(OPEN_OF_CONNECTIONS, of_connections), (OPEN_OF_STORES, of_stores)] {
-        if !conflicts.is_empty() {
-            open_with(connection, statement, &conflicts).await?;
-        }
+    for statement in opens(conflicts) {
+        statement.execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// Returns the statements of [`open`]: one for the conflicts of connections, one for those of stores.
+pub(crate) fn opens(conflicts: &[Conflict]) -> Vec<Bound> {
+    let (of_stores, of_connections): (Vec<_>, Vec<_>) =
+        conflicts.iter().partition(|conflict| conflict.kind.is_of_store());
+    let parts = [(OPEN_OF_CONNECTIONS, of_connections), (OPEN_OF_STORES, of_stores)];
+    let parts = parts.into_iter().filter(|(_, conflicts)| !conflicts.is_empty());
+    parts.map(|(statement, conflicts)| open_with(statement, &conflicts)).collect()
 }
 
 /// Tenant, store, connection, event, kind, subject, detail and count.
@@ -146,11 +150,7 @@ struct Found<'a> {
     times: i64,
 }
 
-async fn open_with(
-    connection: &mut PgConnection,
-    statement: Statement<Columns>,
-    conflicts: &[&Conflict],
-) -> Result<(), StoreError> {
+fn open_with(statement: Statement<Columns>, conflicts: &[&Conflict]) -> Bound {
     // A statement can't update one row twice.
     let mut found: BTreeMap<_, Found<'_>> = BTreeMap::new();
     for conflict in conflicts {
@@ -182,9 +182,6 @@ async fn open_with(
                 .collect::<Vec<_>>(),
         )
         .bind(found.values().map(|found| found.times).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 /// Ends those of the conflicts that are open.
@@ -193,11 +190,18 @@ pub(crate) async fn end(
     ended: &[ConflictEnd],
     resolution: &str,
 ) -> Result<(), StoreError> {
+    for statement in ends(ended, resolution) {
+        statement.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Returns the statements of [`end`]: one for the conflicts of connections, one for those of stores.
+pub(crate) fn ends(ended: &[ConflictEnd], resolution: &str) -> Vec<Bound> {
     let (of_stores, of_connections): (Vec<_>, Vec<_>) = ended.iter().partition(|end| end.kind.is_of_store());
-    for (statement, ended) in [(END_OF_CONNECTIONS, of_connections), (END_OF_STORES, of_stores)] {
-        if ended.is_empty() {
-            continue;
-        }
+    let parts = [(END_OF_CONNECTIONS, of_connections), (END_OF_STORES, of_stores)];
+    let parts = parts.into_iter().filter(|(_, ended)| !ended.is_empty());
+    let statement = |(statement, ended): (_, Vec<&ConflictEnd>)| {
         query(statement)
             .bind(ended.iter().map(|end| end.store.as_str()).collect::<Vec<_>>())
             .bind(ended.iter().map(|end| end.connection.as_str()).collect::<Vec<_>>())
@@ -205,10 +209,8 @@ pub(crate) async fn end(
             .bind(ended.iter().map(|end| subject(&end.subject)).collect::<Vec<_>>())
             .bind(BY_ITSELF)
             .bind(resolution)
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
+    };
+    parts.map(statement).collect()
 }
 
 /// Ends the conflicts about a mirror's former state that no longer apply.

@@ -7,7 +7,7 @@ use crate::{
     connections,
     error::within,
     mirrors,
-    statement::{query, statements},
+    statement::{Bound, query, statements},
 };
 use model::{
     AccountState, BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, ExternalId, Health,
@@ -238,29 +238,16 @@ async fn end_of_states(
     conflicts::end(transaction, &ends, resolution).await
 }
 
-/// Sets connections' rules for first contacts.
-pub(crate) async fn write_rules(
-    transaction: &mut PgConnection,
-    rules: &BTreeMap<ConnectionId, BaselineRule>,
-) -> Result<(), StoreError> {
+/// Returns the statement that sets connections' rules for first contacts.
+pub(crate) fn write_rules(rules: &BTreeMap<ConnectionId, BaselineRule>) -> Bound {
     query(WRITE_RULES)
         .bind(rules.keys().map(ConnectionId::as_str).collect::<Vec<_>>())
         .bind(rules.values().map(|rule| rule.as_str()).collect::<Vec<_>>())
-        .execute(transaction)
-        .await?;
-    Ok(())
 }
 
-/// Marks connections as revoked.
-pub(crate) async fn write_revoked(
-    transaction: &mut PgConnection,
-    revoked: &BTreeSet<ConnectionId>,
-) -> Result<(), StoreError> {
-    query(WRITE_REVOKED)
-        .bind(revoked.iter().map(ConnectionId::as_str).collect::<Vec<_>>())
-        .execute(transaction)
-        .await?;
-    Ok(())
+/// Returns the statement that marks connections as revoked.
+pub(crate) fn write_revoked(revoked: &BTreeSet<ConnectionId>) -> Bound {
+    query(WRITE_REVOKED).bind(revoked.iter().map(ConnectionId::as_str).collect::<Vec<_>>())
 }
 
 statements! {

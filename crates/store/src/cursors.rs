@@ -3,7 +3,7 @@
 use crate::{
     Store, StoreError,
     columns::{partition, signed, time, unreadable},
-    statement::{query, statements},
+    statement::{Bound, query, statements},
 };
 use model::{Partition, Position, Timestamp};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
@@ -153,10 +153,16 @@ pub(crate) async fn advance(
     consumer: Consumer,
     steps: &[CursorMove],
 ) -> Result<(), StoreError> {
+    let done = moves(consumer, steps)?.execute(connection).await?;
+    if done.rows_affected() == signed(steps.len())?.unsigned_abs() { Ok(()) } else { Err(StoreError::Fenced) }
+}
+
+/// Returns the statement that moves cursors; it changes a row for each one that is at the beginning of its step.
+pub(crate) fn moves(consumer: Consumer, steps: &[CursorMove]) -> Result<Bound, StoreError> {
     let partitions = steps.iter().map(|step| partition(step.partition)).collect::<Result<Vec<_>, _>>()?;
     let from = Positions::of(steps.iter().map(|step| step.from.position))?;
     let to = Positions::of(steps.iter().map(|step| step.position))?;
-    let done = query(ADVANCE)
+    Ok(query(ADVANCE)
         .bind(consumer.as_str())
         .bind(partitions)
         .bind(from.raw_sequences)
@@ -167,10 +173,7 @@ pub(crate) async fn advance(
         .bind(to.raw_sequences)
         .bind(to.deliveries)
         .bind(to.events)
-        .bind(steps.iter().map(|step| step.number).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    if done.rows_affected() == signed(steps.len())?.unsigned_abs() { Ok(()) } else { Err(StoreError::Fenced) }
+        .bind(steps.iter().map(|step| step.number).collect::<Vec<_>>()))
 }
 
 struct Positions {

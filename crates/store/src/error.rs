@@ -115,21 +115,64 @@ impl Class {
     }
 }
 
+/// Returns the error that a statement of a database of another version gives.
+pub(crate) fn missing_column(column: &str) -> StoreError {
+    StoreError::Setup { what: format!("column {column} is missing"), remedy: MIGRATE }
+}
+
+/// Returns the error of a column that has another type.
+pub(crate) fn unreadable_column(column: impl std::fmt::Display) -> StoreError {
+    StoreError::refused(format!("column {column} can't be read"))
+}
+
+/// Returns the error of options of a connection that contradict each other, or that name files without their content.
+pub(crate) fn unusable_options() -> StoreError {
+    StoreError::Setup { what: "the client's options can't be used".to_owned(), remedy: CORRECT_URL }
+}
+
+/// The parts of an error of Postgres that say whose it is.
+struct Reported<'a> {
+    code: &'a str,
+    constraint: Option<&'a str>,
+    table: Option<&'a str>,
+}
+
+impl Reported<'_> {
+    /// Classifies the error. Its message may quote a value; names of constraints and tables don't.
+    fn classify(&self) -> Result<StoreError, Passing> {
+        let constraint = self.constraint.map(|name| format!(", constraint {name}"));
+        let table = self.table.map(|name| format!(", table {name}"));
+        let what =
+            format!("error {}{}{}", self.code, constraint.unwrap_or_default(), table.unwrap_or_default());
+        match Class::of(self.code) {
+            Class::Passing => Err(Passing),
+            Class::OfTheData => Ok(StoreError::Refused { what }),
+            Class::OfTheSetup(remedy) => Ok(StoreError::Setup { what, remedy }),
+        }
+    }
+}
+
+/// The class of errors that the caller reports with their source.
+struct Passing;
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        // Any other error of this client is one of the connection: it reads no columns.
+        let Some(found) = error.as_db_error() else { return Self::unavailable(error) };
+        let (code, constraint, table) = (found.code().code(), found.constraint(), found.table());
+        let classified = Reported { code, constraint, table }.classify();
+        classified.unwrap_or_else(|Passing| Self::unavailable(error))
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) => {
                 let code = database.code().unwrap_or_default();
-                // The message itself may quote a value; names of constraints and tables don't.
-                let constraint = database.constraint().map(|name| format!(", constraint {name}"));
-                let table = database.table().map(|name| format!(", table {name}"));
-                let what =
-                    format!("error {code}{}{}", constraint.unwrap_or_default(), table.unwrap_or_default());
-                match Class::of(&code) {
-                    Class::Passing => Self::unavailable(error),
-                    Class::OfTheData => Self::Refused { what },
-                    Class::OfTheSetup(remedy) => Self::Setup { what, remedy },
-                }
+                let (constraint, table) = (database.constraint(), database.table());
+                let classified = Reported { code: &code, constraint, table }.classify();
+                classified.unwrap_or_else(|Passing| Self::unavailable(error))
             }
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
@@ -138,16 +181,12 @@ impl From<sqlx::Error> for StoreError {
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed => Self::unavailable(error),
-            sqlx::Error::ColumnDecode { index, .. } => Self::refused(format!("column {index} can't be read")),
-            sqlx::Error::ColumnNotFound(name) => {
-                Self::Setup { what: format!("column {name} is missing"), remedy: MIGRATE }
-            }
+            sqlx::Error::ColumnDecode { index, .. } => unreadable_column(index),
+            sqlx::Error::ColumnNotFound(name) => missing_column(name),
             sqlx::Error::TypeNotFound { type_name } => {
                 Self::Setup { what: format!("type {type_name} is missing"), remedy: MIGRATE }
             }
-            sqlx::Error::Configuration(_) => {
-                Self::Setup { what: "the client's options can't be used".to_owned(), remedy: CORRECT_URL }
-            }
+            sqlx::Error::Configuration(_) => unusable_options(),
             sqlx::Error::RowNotFound => Self::refused("a row is missing"),
             _ => Self::refused("the client can't do this"),
         }

@@ -30,6 +30,8 @@ mod outcomes;
 mod parked;
 mod provision;
 mod rebuild;
+mod row;
+mod sessions;
 mod show;
 mod statement;
 mod vault;
@@ -59,6 +61,7 @@ pub use show::{LevelLine, MirrorLine, StoreView};
 pub use vault::{Sealed, Vault, VaultError};
 
 use error::{ANSWER_GRACE, within};
+use sessions::Sessions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgQueryResult, PgRow};
 use sqlx::{Connection as _, PgConnection};
 use statement::{Bound, query, statements};
@@ -72,10 +75,11 @@ const IDLE_CONNECTION: Duration = Duration::from_mins(10);
 /// A connection that was in use within this time isn't pinged before use: its last use showed that it works.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 
-/// The database of record. Cheap to clone; all clones share one connection pool.
+/// The database of record. Cheap to clone; all clones share their connections.
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
+    sessions: Arc<Sessions>,
     /// Options of the login role, for migrations: not of the pipeline's role.
     login: PgConnectOptions,
     limit: Duration,
@@ -99,7 +103,7 @@ impl Store {
         })
         .await?;
         let pool = PgPoolOptions::new()
-            .max_connections(config.max_connections)
+            .max_connections(config.pool_connections())
             .acquire_timeout(config.acquire_timeout())
             .idle_timeout(IDLE_CONNECTION)
             .test_before_acquire(false)
@@ -112,7 +116,13 @@ impl Store {
                 })
             })
             .connect_lazy_with(pipeline(login.clone(), config));
-        Ok(Self { pool, login, limit, vault: Arc::new(vault) })
+        let sessions = Sessions::new(
+            pipeline(login.clone(), config),
+            config.apply_connections(),
+            config.acquire_timeout(),
+            limit,
+        );
+        Ok(Self { pool, sessions: Arc::new(sessions), login, limit, vault: Arc::new(vault) })
     }
 
     /// Creates the event partitions of the coming months and returns the number of those that were missing. Call it at
@@ -129,6 +139,7 @@ impl Store {
 
     /// Closes every connection; waits for those in use to be returned.
     pub async fn close(&self) {
+        self.sessions.close().await;
         self.pool.close().await;
     }
 

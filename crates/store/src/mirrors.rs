@@ -3,14 +3,16 @@
 use crate::{
     LISTED_ROWS, Store, StoreError,
     columns::{id, json, signed, unreadable},
-    statement::{Statement, parameters, query, statements},
+    row::Row,
+    statement::{Bound, Statement, parameters, query, statements},
 };
 use model::{
     ConnectionId, ExternalId, FieldKey, LevelKey, LocationId, Mirror, MirrorKey, MirrorKind, PriceMirror,
     Quantity, TextMirror,
 };
 use serde::de::DeserializeOwned;
-use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use sqlx::PgConnection;
+use std::collections::BTreeSet;
 
 impl Store {
     /// Returns the mirrors of a connection that wait for a decision on a first contact: at most [`LISTED_ROWS`].
@@ -21,8 +23,8 @@ impl Store {
 }
 
 /// Reads the columns `connection`, `kind`, `external` and `place`.
-pub(crate) fn read_key(row: &PgRow) -> Result<MirrorKey, StoreError> {
-    let kind = MirrorKind::parse(row.try_get("kind")?).ok_or_else(|| unreadable("kind"))?;
+pub(crate) fn read_key(row: &impl Row) -> Result<MirrorKey, StoreError> {
+    let kind = MirrorKind::parse(row.value("kind")?).ok_or_else(|| unreadable("kind"))?;
     let field = || -> Result<FieldKey, StoreError> {
         Ok(FieldKey { connection: id(row, "connection")?, external: id::<ExternalId>(row, "external")? })
     };
@@ -38,7 +40,7 @@ pub(crate) fn read_key(row: &PgRow) -> Result<MirrorKey, StoreError> {
 }
 
 /// Reads a mirror: its key and the column `state`.
-pub(crate) fn read(row: &PgRow) -> Result<Mirror, StoreError> {
+pub(crate) fn read(row: &impl Row) -> Result<Mirror, StoreError> {
     let key = read_key(row)?;
     Ok(match key {
         MirrorKey::Level(key) => Mirror::Level(key, state(row)?),
@@ -48,15 +50,12 @@ pub(crate) fn read(row: &PgRow) -> Result<Mirror, StoreError> {
 }
 
 /// Reads the column `desired`: the desired value of a level's mirror, as in `state`.
-pub(crate) fn read_desired(row: &PgRow) -> Result<Option<Quantity>, StoreError> {
-    let desired = row.try_get::<Option<sqlx::types::Json<Quantity>>, _>("desired");
-    Ok(desired.map_err(|_| unreadable("desired"))?.map(|json| json.0))
+pub(crate) fn read_desired(row: &impl Row) -> Result<Option<Quantity>, StoreError> {
+    row.json_or_null("desired").map_err(|_| unreadable("desired"))
 }
 
-fn state<T: DeserializeOwned>(row: &PgRow) -> Result<T, StoreError> {
-    let sqlx::types::Json(state) =
-        row.try_get::<sqlx::types::Json<T>, _>("state").map_err(|_| unreadable("state"))?;
-    Ok(state)
+fn state<T: DeserializeOwned>(row: &impl Row) -> Result<T, StoreError> {
+    row.json("state").map_err(|_| unreadable("state"))
 }
 
 /// Returns the column `place` of a key: empty if there is no location, because a key can't be null.
@@ -114,55 +113,78 @@ pub(crate) async fn lock<'a>(
 
 /// Updates mirrors that exist and that the caller has locked.
 pub(crate) async fn update(connection: &mut PgConnection, mirrors: &[Mirror]) -> Result<(), StoreError> {
-    write(connection, UPDATE, mirrors).await
+    write(connection, updates, mirrors).await
 }
 
 /// Inserts mirrors that don't exist; the caller has locked their stores, so no other transaction inserts the same ones.
 pub(crate) async fn insert(connection: &mut PgConnection, mirrors: &[Mirror]) -> Result<(), StoreError> {
-    write(connection, INSERT, mirrors).await
+    write(connection, inserts, mirrors).await
+}
+
+/// Returns the statement of [`update`]; it changes a row for each mirror.
+pub(crate) fn updates(mirrors: &[Mirror]) -> Result<Bound, StoreError> {
+    bind(UPDATE, mirrors)
+}
+
+/// Returns the statement of [`insert`]; it inserts a row for each mirror.
+pub(crate) fn inserts(mirrors: &[Mirror]) -> Result<Bound, StoreError> {
+    bind(INSERT, mirrors)
+}
+
+/// Returns the error of a mirror that another transaction made or removed meanwhile.
+pub(crate) fn changed_meanwhile() -> StoreError {
+    StoreError::unavailable("a mirror was made while the batch was decided")
+}
+
+/// Returns the error of a mirror of an unknown connection.
+pub(crate) fn unknown_connection() -> StoreError {
+    StoreError::refused("a mirror's connection isn't set up")
 }
 
 /// Connection, kind, external, place, internal, state, attention and the time of the next attempt.
 type Columns = parameters!(text[], text[], text[], text[], text[], text[], text[], timestamptz[]);
 
-async fn write(
-    connection: &mut PgConnection,
-    statement: Statement<Columns>,
-    mirrors: &[Mirror],
-) -> Result<(), StoreError> {
-    if mirrors.is_empty() {
-        return Ok(());
-    }
+fn bind(statement: Statement<Columns>, mirrors: &[Mirror]) -> Result<Bound, StoreError> {
     let keys: Vec<MirrorKey> = mirrors.iter().map(Mirror::key).collect();
     let columns = KeyColumns::of(&keys);
-    let written = query(statement)
+    let attentions = mirrors.iter().map(|mirror| mirror.attention().map(model::Attention::as_str));
+    Ok(query(statement)
         .bind(columns.connections)
         .bind(columns.kinds)
         .bind(columns.externals)
         .bind(columns.locations)
         .bind(mirrors.iter().map(Mirror::internal).collect::<Vec<_>>())
         .bind(mirrors.iter().map(state_json).collect::<Result<Vec<_>, _>>()?)
-        .bind(
-            mirrors.iter().map(|mirror| mirror.attention().map(model::Attention::as_str)).collect::<Vec<_>>(),
-        )
-        .bind(mirrors.iter().map(|mirror| mirror.due_at().as_chrono()).collect::<Vec<_>>())
-        .execute(&mut *connection)
-        .await?;
+        .bind(attentions.collect::<Vec<_>>())
+        .bind(mirrors.iter().map(|mirror| mirror.due_at().as_chrono()).collect::<Vec<_>>()))
+}
+
+async fn write(
+    connection: &mut PgConnection,
+    statement: fn(&[Mirror]) -> Result<Bound, StoreError>,
+    mirrors: &[Mirror],
+) -> Result<(), StoreError> {
+    if mirrors.is_empty() {
+        return Ok(());
+    }
+    let written = statement(mirrors)?.execute(&mut *connection).await?;
     if written.rows_affected() == signed(mirrors.len())?.unsigned_abs() {
         return Ok(());
     }
-    let connections: std::collections::BTreeSet<&str> =
-        keys.iter().map(|key| key.connection().as_str()).collect();
-    let found: i64 = query(COUNT_CONNECTIONS)
-        .bind(connections.iter().copied().collect::<Vec<_>>())
-        .fetch_one(connection)
-        .await?
-        .try_get("found")?;
-    if found == signed(connections.len())? {
-        Err(StoreError::unavailable("a mirror was made while the batch was decided"))
-    } else {
-        Err(StoreError::refused("a mirror's connection isn't set up"))
-    }
+    let connections = connections_of(mirrors);
+    let expected = signed(connections.len())?.unsigned_abs();
+    let found = find_connections(&connections).execute(connection).await?.rows_affected();
+    Err(if found == expected { changed_meanwhile() } else { unknown_connection() })
+}
+
+/// Returns the connections of mirrors.
+pub(crate) fn connections_of(mirrors: &[Mirror]) -> BTreeSet<ConnectionId> {
+    mirrors.iter().map(|mirror| mirror.key().connection().clone()).collect()
+}
+
+/// Returns a statement with a row for each of those connections that exists.
+pub(crate) fn find_connections(connections: &BTreeSet<ConnectionId>) -> Bound {
+    query(FIND_CONNECTIONS).bind(connections.iter().map(ConnectionId::as_str).collect::<Vec<_>>())
 }
 
 statements! {
@@ -178,7 +200,7 @@ statements! {
         ORDER BY m.connection, m.kind, m.external, m.place
         FOR NO KEY UPDATE OF m";
 
-    const COUNT_CONNECTIONS: ByKey(text[]) = "SELECT count(*) AS found FROM connections WHERE id = ANY($1)";
+    const FIND_CONNECTIONS: ByKey(text[]) = "SELECT FROM connections WHERE id = ANY($1)";
 
     const UPDATE: ByKey(text[], text[], text[], text[], text[], text[], text[], timestamptz[]) = "
         UPDATE mirrors m

@@ -4,17 +4,23 @@
 //! declared parameters, in number and type. Tests compare the declaration with the migrated schema, and the plan with
 //! the declared one. So what doesn't fit is found without running the code that executes the statement.
 
+mod session;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod values;
+
+pub(crate) use session::Session;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use sqlx::{
     AssertSqlSafe, Encode, PgExecutor, Postgres, Type,
+    error::BoxDynError,
     postgres::{PgArguments, PgQueryResult, PgRow},
     query::Query,
 };
 use std::{borrow::Cow, marker::PhantomData};
+use values::Encoded;
 
 /// A statement with the list `P` of its parameters' types: nested pairs, see [`parameters!`].
 pub(crate) struct Statement<P> {
@@ -37,14 +43,14 @@ impl<P> Statement<P> {
 /// A statement to execute, once values are bound for all of its parameters. `P` is the list of those that are left.
 #[must_use = "a statement has to be executed"]
 pub(crate) struct Bound<P = ()> {
-    query: Query<'static, Postgres, PgArguments>,
+    text: Cow<'static, str>,
+    values: Result<Vec<Encoded>, BoxDynError>,
     left: PhantomData<fn() -> P>,
 }
 
 /// Begins the execution of a statement.
 pub(crate) fn query<P>(statement: Statement<P>) -> Bound<P> {
-    // The texts of composed statements consist of parts of this crate.
-    Bound { query: sqlx::query(AssertSqlSafe(statement.text)), left: PhantomData }
+    Bound { text: statement.text, values: Ok(Vec::new()), left: PhantomData }
 }
 
 impl<P, Rest> Bound<(P, Rest)> {
@@ -53,28 +59,38 @@ impl<P, Rest> Bound<(P, Rest)> {
     where
         V: ValueOf<P> + Encode<'t, Postgres> + Type<Postgres>,
     {
-        Bound { query: self.query.bind(value), left: PhantomData }
+        let values = self.values.and_then(|mut values| {
+            values.push(Encoded::of(&value)?);
+            Ok(values)
+        });
+        Bound { text: self.text, values, left: PhantomData }
     }
 }
 
 impl Bound {
     pub(crate) async fn execute<'c>(self, on: impl PgExecutor<'c>) -> Result<PgQueryResult, sqlx::Error> {
-        self.query.execute(on).await
+        self.ready()?.execute(on).await
     }
 
     pub(crate) async fn fetch_all<'c>(self, on: impl PgExecutor<'c>) -> Result<Vec<PgRow>, sqlx::Error> {
-        self.query.fetch_all(on).await
+        self.ready()?.fetch_all(on).await
     }
 
     pub(crate) async fn fetch_optional<'c>(
         self,
         on: impl PgExecutor<'c>,
     ) -> Result<Option<PgRow>, sqlx::Error> {
-        self.query.fetch_optional(on).await
+        self.ready()?.fetch_optional(on).await
     }
 
     pub(crate) async fn fetch_one<'c>(self, on: impl PgExecutor<'c>) -> Result<PgRow, sqlx::Error> {
-        self.query.fetch_one(on).await
+        self.ready()?.fetch_one(on).await
+    }
+
+    fn ready(self) -> Result<Query<'static, Postgres, PgArguments>, sqlx::Error> {
+        // The texts of composed statements consist of parts of this crate.
+        let query = sqlx::query(AssertSqlSafe(self.text));
+        Ok(self.values.map_err(sqlx::Error::Encode)?.into_iter().fold(query, Query::bind))
     }
 }
 

@@ -1,35 +1,30 @@
 //! Products and variants; each field has a clock of its own.
 
+use super::together::Loads;
 use crate::{
     StoreError,
     columns::{id, json, money, time_or_null, unreadable},
-    statement::{query, statements},
+    row::Row as _,
+    statement::{Bound, query, statements},
 };
 use chrono::{DateTime, Utc};
 use model::{
     ProductId, ProductStatus, VariantId,
-    record::{Clocked, Facts, ProductRow, VariantRow},
+    record::{Clocked, ProductRow, VariantRow},
 };
-use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
 use std::collections::{BTreeMap, BTreeSet};
+use tokio_postgres::Row;
 
-pub(super) async fn products(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<ProductId>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
-    let rows = query(LOCK_PRODUCTS)
-        .bind(keys.iter().map(ProductId::as_str).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    for row in &rows {
+pub(super) fn products(loads: &mut Loads, keys: &BTreeSet<ProductId>) {
+    let statement = query(LOCK_PRODUCTS).bind(keys.iter().map(ProductId::as_str).collect::<Vec<_>>());
+    loads.add(statement, |row, facts| {
         let product = read_product(row)?;
         facts.products.insert(product.id.clone(), product);
-    }
-    Ok(())
+        Ok(())
+    });
 }
 
-fn read_product(row: &PgRow) -> Result<ProductRow, StoreError> {
+fn read_product(row: &Row) -> Result<ProductRow, StoreError> {
     let status = clocked_text(row, "status", "status_at")?.map(|Clocked { value, at }| {
         [ProductStatus::Active, ProductStatus::Draft, ProductStatus::Archived]
             .into_iter()
@@ -37,7 +32,7 @@ fn read_product(row: &PgRow) -> Result<ProductRow, StoreError> {
             .map(|value| Clocked { value, at })
             .ok_or_else(|| unreadable("status"))
     });
-    let tags: Option<Json<Vec<String>>> = row.try_get("tags")?;
+    let tags: Option<Vec<String>> = row.json_or_null("tags")?;
     Ok(ProductRow {
         id: id(row, "id")?,
         tenant: id(row, "tenant")?,
@@ -47,28 +42,21 @@ fn read_product(row: &PgRow) -> Result<ProductRow, StoreError> {
         vendor: clocked_text(row, "vendor", "vendor_at")?,
         category: clocked_text(row, "category", "category_at")?,
         status: status.transpose()?,
-        tags: clocked(row, tags.map(|tags| tags.0), "tags_at")?,
+        tags: clocked(row, tags, "tags_at")?,
         deleted_at: time_or_null(row, "deleted_at")?,
     })
 }
 
-pub(super) async fn variants(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<VariantId>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
-    let rows = query(LOCK_VARIANTS)
-        .bind(keys.iter().map(VariantId::as_str).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    for row in &rows {
+pub(super) fn variants(loads: &mut Loads, keys: &BTreeSet<VariantId>) {
+    let statement = query(LOCK_VARIANTS).bind(keys.iter().map(VariantId::as_str).collect::<Vec<_>>());
+    loads.add(statement, |row, facts| {
         let variant = read_variant(row)?;
         facts.variants.insert(variant.id.clone(), variant);
-    }
-    Ok(())
+        Ok(())
+    });
 }
 
-fn read_variant(row: &PgRow) -> Result<VariantRow, StoreError> {
+fn read_variant(row: &Row) -> Result<VariantRow, StoreError> {
     let price = money(row, "price_minor", "price_currency")?;
     // Known to be empty differs from unknown: only the clock distinguishes them.
     let compare_at_price = money(row, "compare_at_price_minor", "compare_at_price_currency")?;
@@ -86,7 +74,7 @@ fn read_variant(row: &PgRow) -> Result<VariantRow, StoreError> {
     })
 }
 
-fn clocked<T>(row: &PgRow, value: Option<T>, at: &str) -> Result<Option<Clocked<T>>, StoreError> {
+fn clocked<T>(row: &Row, value: Option<T>, at: &str) -> Result<Option<Clocked<T>>, StoreError> {
     match (value, time_or_null(row, at)?) {
         (Some(value), Some(at)) => Ok(Some(Clocked { value, at })),
         (None, None) => Ok(None),
@@ -94,8 +82,8 @@ fn clocked<T>(row: &PgRow, value: Option<T>, at: &str) -> Result<Option<Clocked<
     }
 }
 
-fn clocked_text(row: &PgRow, column: &str, at: &str) -> Result<Option<Clocked<String>>, StoreError> {
-    clocked(row, row.try_get(column)?, at)
+fn clocked_text(row: &Row, column: &str, at: &str) -> Result<Option<Clocked<String>>, StoreError> {
+    clocked(row, row.value(column)?, at)
 }
 
 fn values<'a, R: 'a, T>(
@@ -115,13 +103,10 @@ fn clocks<'a, R: 'a, T: 'a>(
     rows.map(|row| field(row).as_ref().map(|clocked| clocked.at.as_chrono())).collect()
 }
 
-pub(super) async fn write_products(
-    connection: &mut PgConnection,
-    products: &BTreeMap<ProductId, ProductRow>,
-) -> Result<(), StoreError> {
+pub(super) fn write_products(products: &BTreeMap<ProductId, ProductRow>) -> Result<Bound, StoreError> {
     let rows = || products.values();
     let tags = |product: &ProductRow| product.tags.as_ref().map(|tags| json(&tags.value)).transpose();
-    query(WRITE_PRODUCTS)
+    Ok(query(WRITE_PRODUCTS)
         .bind(rows().map(|product| product.id.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|product| product.tenant.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|product| product.store.as_str()).collect::<Vec<_>>())
@@ -137,16 +122,10 @@ pub(super) async fn write_products(
         .bind(clocks(rows(), |product| &product.status))
         .bind(rows().map(tags).collect::<Result<Vec<_>, _>>()?)
         .bind(clocks(rows(), |product| &product.tags))
-        .bind(rows().map(|product| product.deleted_at.map(model::Timestamp::as_chrono)).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(rows().map(|product| product.deleted_at.map(model::Timestamp::as_chrono)).collect::<Vec<_>>()))
 }
 
-pub(super) async fn write_variants(
-    connection: &mut PgConnection,
-    variants: &BTreeMap<VariantId, VariantRow>,
-) -> Result<(), StoreError> {
+pub(super) fn write_variants(variants: &BTreeMap<VariantId, VariantRow>) -> Bound {
     let rows = || variants.values();
     let price = |variant: &VariantRow| Some(variant.price.as_ref()?.value);
     let compared = |variant: &VariantRow| variant.compare_at_price.as_ref()?.value;
@@ -173,9 +152,6 @@ pub(super) async fn write_variants(
                 .collect::<Vec<_>>(),
         )
         .bind(clocks(rows(), |variant| &variant.compare_at_price))
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 statements! {

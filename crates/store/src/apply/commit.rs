@@ -1,77 +1,79 @@
 //! Writes of a batch: one statement for each kind of row, over the whole set; none for an empty set.
 
-use super::{catalog, conflicts, dropped_inputs, links, stock, trade};
+use super::{catalog, conflicts, dropped_inputs, links, stock, together::Writes, trade};
 use crate::{
     Consumer, CursorMove, StoreError,
     columns::{partition, signed},
     cursors,
-    statement::{query, statements},
+    statement::{Bound, query, statements},
 };
 use model::{
-    MirrorKey, Partition, StoreId, Timestamp,
+    LocationId, MirrorKey, Partition, StoreId, Timestamp, VariantId,
     record::{Applied, Changes, EventOutcome, StoreStep},
 };
-use sqlx::{PgConnection, postgres::PgQueryResult};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Writes everything but the commit. The cursors are first, so that a stale owner is fenced at once.
-pub(super) async fn write(
-    connection: &mut PgConnection,
+/// The rows that a transaction has loaded.
+#[derive(Default)]
+pub(super) struct Loaded {
+    /// No other transaction can change them until the commit.
+    pub(super) mirrors: BTreeSet<MirrorKey>,
+    pub(super) levels: BTreeSet<(VariantId, LocationId)>,
+}
+
+/// Returns every write of a batch but those that need an answer first. The cursors are first, so that a stale owner is
+/// fenced before anything else is refused.
+pub(super) fn writes(
     changes: &Changes,
     payloads: &[Vec<u8>],
     steps: &[CursorMove],
-    locked_mirrors: &BTreeSet<MirrorKey>,
-) -> Result<(), StoreError> {
+    loaded: &Loaded,
+) -> Result<Writes, StoreError> {
     check(changes, payloads, steps)?;
-    cursors::advance(connection, Consumer::Apply, steps).await?;
+    let mut writes = Writes::default();
+    writes.add_complete(cursors::moves(Consumer::Apply, steps)?, steps.len(), StoreError::Fenced);
     if !changes.stores.is_empty() {
-        write_stores(connection, &changes.stores).await?;
+        write_stores(&mut writes, &changes.stores);
     }
-    if !changes.levels.is_empty() {
-        stock::write_levels(connection, &changes.levels).await?;
-    }
-    if !changes.mirrors.is_empty() {
-        stock::write_mirrors(connection, &changes.mirrors, locked_mirrors).await?;
-    }
+    stock::write_levels(&mut writes, &changes.levels, &loaded.levels);
+    stock::write_mirrors(&mut writes, &changes.mirrors, &loaded.mirrors)?;
     if !changes.movements.is_empty() {
-        stock::write_movements(connection, &changes.movements).await?;
+        writes.add(stock::write_movements(&changes.movements));
     }
     if !changes.products.is_empty() {
-        catalog::write_products(connection, &changes.products).await?;
+        writes.add(catalog::write_products(&changes.products)?);
     }
     if !changes.variants.is_empty() {
-        catalog::write_variants(connection, &changes.variants).await?;
+        writes.add(catalog::write_variants(&changes.variants));
     }
     if !changes.orders.is_empty() {
-        trade::write_orders(connection, &changes.orders).await?;
+        writes.add(trade::write_orders(&changes.orders)?);
     }
     if !changes.customers.is_empty() {
-        trade::write_customers(connection, &changes.customers).await?;
+        writes.add(trade::write_customers(&changes.customers)?);
     }
-    write_history(connection, changes, payloads).await
+    write_history(&mut writes, changes, payloads)?;
+    Ok(writes)
 }
 
-async fn write_history(
-    connection: &mut PgConnection,
-    changes: &Changes,
-    payloads: &[Vec<u8>],
-) -> Result<(), StoreError> {
+fn write_history(writes: &mut Writes, changes: &Changes, payloads: &[Vec<u8>]) -> Result<(), StoreError> {
     if !changes.links.is_empty() {
-        links::write(connection, &changes.links).await?;
+        links::write(writes, &changes.links);
     }
     if !changes.applied.is_empty() {
-        write_events(connection, &changes.applied, payloads).await?;
+        writes.add(write_events(&changes.applied, payloads)?);
     }
     if !changes.revived.is_empty() {
-        dropped_inputs::keep_revived(connection, &changes.revived).await?;
+        writes.add(dropped_inputs::keep_revived(&changes.revived));
     }
     if !changes.event_outcomes.is_empty() {
-        write_event_outcomes(connection, &changes.event_outcomes, !changes.revived.is_empty()).await?;
+        write_event_outcomes(writes, &changes.event_outcomes, !changes.revived.is_empty())?;
     }
     if !changes.dropped_inputs.is_empty() {
-        dropped_inputs::write(connection, &changes.dropped_inputs).await?;
+        writes.add(dropped_inputs::write(&changes.dropped_inputs)?);
     }
-    conflicts::write(connection, changes).await
+    conflicts::write(writes, changes);
+    Ok(())
 }
 
 /// Checks what holds for every batch: each partition's numbers continue without gaps, and each cursor's number is the
@@ -96,35 +98,18 @@ fn check(changes: &Changes, payloads: &[Vec<u8>], steps: &[CursorMove]) -> Resul
     Ok(())
 }
 
-/// Refuses a statement that didn't affect every row.
-pub(super) fn complete(written: &PgQueryResult, expected: usize, otherwise: &str) -> Result<(), StoreError> {
-    if written.rows_affected() == signed(expected)?.unsigned_abs() {
-        Ok(())
-    } else {
-        Err(StoreError::refused(otherwise))
-    }
-}
-
-async fn write_stores(
-    connection: &mut PgConnection,
-    stores: &BTreeMap<StoreId, StoreStep>,
-) -> Result<(), StoreError> {
-    let written = query(WRITE_STORES)
+fn write_stores(writes: &mut Writes, stores: &BTreeMap<StoreId, StoreStep>) {
+    let statement = query(WRITE_STORES)
         .bind(stores.keys().map(StoreId::as_str).collect::<Vec<_>>())
         .bind(stores.values().map(|step| step.last_sequence).collect::<Vec<_>>())
-        .bind(stores.values().map(|step| step.ended).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    complete(&written, stores.len(), "a store isn't set up, or its sequence would go back")
+        .bind(stores.values().map(|step| step.ended).collect::<Vec<_>>());
+    let otherwise = StoreError::refused("a store isn't set up, or its sequence would go back");
+    writes.add_complete(statement, stores.len(), otherwise);
 }
 
-async fn write_events(
-    connection: &mut PgConnection,
-    applied: &[(Partition, Applied)],
-    payloads: &[Vec<u8>],
-) -> Result<(), StoreError> {
+fn write_events(applied: &[(Partition, Applied)], payloads: &[Vec<u8>]) -> Result<Bound, StoreError> {
     let events = || applied.iter().map(|(_, applied)| &applied.event);
-    query(WRITE_EVENTS)
+    Ok(query(WRITE_EVENTS)
         .bind(applied.iter().map(|(of, _)| partition(*of)).collect::<Result<Vec<_>, _>>()?)
         .bind(applied.iter().map(|(_, applied)| applied.number).collect::<Vec<_>>())
         .bind(applied.iter().map(|(_, applied)| applied.sequence).collect::<Vec<_>>())
@@ -140,22 +125,19 @@ async fn write_events(
         .bind(events().map(|event| event.occurred_at.map(Timestamp::as_chrono)).collect::<Vec<_>>())
         .bind(events().map(|event| event.received_at.as_chrono()).collect::<Vec<_>>())
         .bind(events().map(|event| event.trace.as_str()).collect::<Vec<_>>())
-        .bind(payloads.iter().map(Vec::as_slice).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(payloads.iter().map(Vec::as_slice).collect::<Vec<_>>()))
 }
 
 /// Writes the outcomes of events. An event has one outcome; only a dead event's is replaced, by that of its replay.
 /// Only a batch with replays pays for the check for existing outcomes.
-async fn write_event_outcomes(
-    connection: &mut PgConnection,
+fn write_event_outcomes(
+    writes: &mut Writes,
     event_outcomes: &[EventOutcome],
     revived: bool,
 ) -> Result<(), StoreError> {
     let index = |index: u32| i32::try_from(index).map_err(|_| StoreError::refused("an index is too large"));
     let statement = if revived { REPLACE_EVENT_OUTCOMES } else { INSERT_EVENT_OUTCOMES };
-    let written = query(statement)
+    let statement = query(statement)
         .bind(event_outcomes.iter().map(|event_outcome| event_outcome.tenant.as_str()).collect::<Vec<_>>())
         .bind(event_outcomes.iter().map(|event_outcome| event_outcome.store.as_str()).collect::<Vec<_>>())
         .bind(
@@ -202,10 +184,9 @@ async fn write_event_outcomes(
                 .map(|event_outcome| event_outcome.received_at.as_chrono())
                 .collect::<Vec<_>>(),
         )
-        .bind(event_outcomes.iter().map(|event_outcome| event_outcome.sequence).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    complete(&written, event_outcomes.len(), "an event would end twice")
+        .bind(event_outcomes.iter().map(|event_outcome| event_outcome.sequence).collect::<Vec<_>>());
+    writes.add_complete(statement, event_outcomes.len(), StoreError::refused("an event would end twice"));
+    Ok(())
 }
 
 macro_rules! insert_event_outcomes {

@@ -3,19 +3,15 @@
 use crate::{
     StoreError,
     columns::signed,
-    statement::{query, statements},
+    statement::{Bound, query, statements},
 };
 use model::{ConnectionId, DroppedInput, EventId};
-use sqlx::PgConnection;
 use std::collections::BTreeSet;
 
-pub(super) async fn write(
-    connection: &mut PgConnection,
-    dropped_inputs: &[DroppedInput],
-) -> Result<(), StoreError> {
+pub(super) fn write(dropped_inputs: &[DroppedInput]) -> Result<Bound, StoreError> {
     let rows = || dropped_inputs.iter();
     let index = |index: u32| i64::from(index);
-    query(WRITE)
+    Ok(query(WRITE)
         .bind(rows().map(|dropped_input| dropped_input.origin.tenant.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|dropped_input| dropped_input.origin.store.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|dropped_input| dropped_input.origin.connection.as_str()).collect::<Vec<_>>())
@@ -35,23 +31,14 @@ pub(super) async fn write(
         .bind(rows().map(|dropped_input| &*dropped_input.stage).collect::<Vec<_>>())
         .bind(rows().map(|dropped_input| dropped_input.outcome.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|dropped_input| &*dropped_input.reason).collect::<Vec<_>>())
-        .bind(rows().map(|dropped_input| dropped_input.received_at.as_chrono()).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(rows().map(|dropped_input| dropped_input.received_at.as_chrono()).collect::<Vec<_>>()))
 }
 
 /// Copies the outcomes of dead events whose rows are about to be replaced by the outcome of their replay.
-pub(super) async fn keep_revived(
-    connection: &mut PgConnection,
-    revived: &BTreeSet<(ConnectionId, EventId)>,
-) -> Result<(), StoreError> {
+pub(super) fn keep_revived(revived: &BTreeSet<(ConnectionId, EventId)>) -> Bound {
     query(KEEP_REVIVED)
         .bind(revived.iter().map(|(connection, _)| connection.as_str()).collect::<Vec<_>>())
         .bind(revived.iter().map(|(_, event)| event.as_bytes().as_slice()).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 statements! {

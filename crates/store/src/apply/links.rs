@@ -1,16 +1,18 @@
 //! Links from platforms' ids to the store's own ids. A retired link keeps its target and is no longer found.
 
+use super::together::{Loads, Writes};
 use crate::{
     LISTED_ROWS, StoreError,
-    columns::{id, signed},
+    columns::id,
+    row::Row as _,
     statement::{query, statements},
 };
 use model::{
     ConnectionId, ExternalId, LinkKind, ProductId, StoreId, VariantId,
     record::{Changed, ExternalKey, Facts, Links, SkuCandidate},
 };
-use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::{BTreeMap, BTreeSet};
+use tokio_postgres::Row;
 
 /// The keys of links as three arrays.
 struct Keys<'a> {
@@ -32,69 +34,43 @@ impl<'a> Keys<'a> {
 }
 
 /// Loads the live links of those keys.
-pub(super) async fn load(
-    connection: &mut PgConnection,
-    keys: &Links<()>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
+pub(super) fn load(loads: &mut Loads, keys: &Links<()>) {
     let products = keys.products.keys().map(|key| (LinkKind::Product, key));
     let variants = keys.variants.keys().map(|key| (LinkKind::Variant, key));
     let items = keys.items.keys().map(|key| (LinkKind::Item, key));
     let locations = keys.locations.keys().map(|key| (LinkKind::Location, key));
-    let keys = Keys::of(products.chain(variants).chain(items).chain(locations));
-    let rows = query(LIVE)
-        .bind(keys.connections)
-        .bind(keys.kinds)
-        .bind(keys.externals)
-        .fetch_all(connection)
-        .await?;
-    rows.iter().try_for_each(|row| keep(row, facts))
+    live(loads, Keys::of(products.chain(variants).chain(items).chain(locations)));
 }
 
 /// Loads the live links of those items.
-pub(super) async fn of_items(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<ExternalKey>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
-    let items = keys.iter().map(|key| (key.clone(), ())).collect();
-    load(connection, &Links { items, ..Links::default() }, facts).await
+pub(super) fn of_items(loads: &mut Loads, keys: &BTreeSet<ExternalKey>) {
+    live(loads, Keys::of(keys.iter().map(|key| (LinkKind::Item, key))));
+}
+
+fn live(loads: &mut Loads, keys: Keys<'_>) {
+    loads.add(query(LIVE).bind(keys.connections).bind(keys.kinds).bind(keys.externals), keep);
 }
 
 /// Loads every live location link of those connections, their item links (at most [`LISTED_ROWS`] of each), and the
 /// locations of their stores.
-pub(super) async fn of_connections(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<ConnectionId>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
+pub(super) fn of_connections(loads: &mut Loads, keys: &BTreeSet<ConnectionId>) {
     let ids: Vec<&str> = keys.iter().map(ConnectionId::as_str).collect();
-    let rows =
-        query(LIVE_OF_CONNECTIONS).bind(ids.clone()).bind(LISTED_ROWS).fetch_all(&mut *connection).await?;
-    rows.iter().try_for_each(|row| keep(row, facts))?;
-    let rows = query(LOCATIONS_OF).bind(ids).fetch_all(connection).await?;
-    for row in &rows {
+    loads.add(query(LIVE_OF_CONNECTIONS).bind(ids.as_slice()).bind(LISTED_ROWS), keep);
+    loads.add(query(LOCATIONS_OF).bind(ids), |row, facts| {
         facts.locations.entry(id(row, "store")?).or_default().insert(id(row, "id")?);
-    }
-    Ok(())
+        Ok(())
+    });
 }
 
 /// Loads every live link to those products and to their variants, both as sold (variant) and as counted (item).
-pub(super) async fn of_products(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<ProductId>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
-    let rows = query(LIVE_OF_PRODUCTS)
-        .bind(keys.iter().map(ProductId::as_str).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    rows.iter().try_for_each(|row| keep(row, facts))
+pub(super) fn of_products(loads: &mut Loads, keys: &BTreeSet<ProductId>) {
+    let ids: Vec<&str> = keys.iter().map(ProductId::as_str).collect();
+    loads.add(query(LIVE_OF_PRODUCTS).bind(ids), keep);
 }
 
-fn keep(row: &PgRow, facts: &mut Facts) -> Result<(), StoreError> {
+fn keep(row: &Row, facts: &mut Facts) -> Result<(), StoreError> {
     let key = (id::<ConnectionId>(row, "connection")?, id::<ExternalId>(row, "external")?);
-    match row.try_get("kind")? {
+    match row.value::<&str>("kind")? {
         "product" => drop(facts.links.products.insert(key, id(row, "internal")?)),
         "variant" => drop(facts.links.variants.insert(key, id(row, "internal")?)),
         "item" => drop(facts.links.items.insert(key, id(row, "internal")?)),
@@ -105,48 +81,35 @@ fn keep(row: &PgRow, facts: &mut Facts) -> Result<(), StoreError> {
 }
 
 /// Loads the connections that link each of those variants.
-pub(super) async fn linked_by(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<VariantId>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
-    let rows = query(LINKED_BY)
-        .bind(keys.iter().map(VariantId::as_str).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    for row in &rows {
+pub(super) fn linked_by(loads: &mut Loads, keys: &BTreeSet<VariantId>) {
+    let ids: Vec<&str> = keys.iter().map(VariantId::as_str).collect();
+    loads.add(query(LINKED_BY).bind(ids), |row, facts| {
         facts.linked_by.insert(id(row, "variant")?, connections(row)?);
-    }
-    Ok(())
+        Ok(())
+    });
 }
 
 /// Loads every variant that has one of those numbers.
-pub(super) async fn numbers(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<(StoreId, String)>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
-    let rows = query(BY_SKU)
+pub(super) fn numbers(loads: &mut Loads, keys: &BTreeSet<(StoreId, String)>) {
+    let statement = query(BY_SKU)
         .bind(keys.iter().map(|(store, _)| store.as_str()).collect::<Vec<_>>())
-        .bind(keys.iter().map(|(_, sku)| sku.as_str()).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    for row in &rows {
+        .bind(keys.iter().map(|(_, sku)| sku.as_str()).collect::<Vec<_>>());
+    loads.add(statement, |row, facts| {
         let candidate = SkuCandidate { product: id(row, "product")?, linked_by: connections(row)? };
-        let key = (id(row, "store")?, row.try_get("sku")?);
+        let key = (id(row, "store")?, row.value("sku")?);
         facts.skus.entry(key).or_default().insert(id(row, "variant")?, candidate);
-    }
-    Ok(())
+        Ok(())
+    });
 }
 
-fn connections(row: &PgRow) -> Result<BTreeSet<ConnectionId>, StoreError> {
-    let texts: Vec<String> = row.try_get("linked_by")?;
+fn connections(row: &Row) -> Result<BTreeSet<ConnectionId>, StoreError> {
+    let texts: Vec<String> = row.value("linked_by")?;
     let ids = texts.into_iter().map(ConnectionId::try_from).collect::<Result<_, _>>();
     ids.map_err(|_| crate::columns::unreadable("linked_by"))
 }
 
 /// Creates, changes and retires links.
-pub(super) async fn write(connection: &mut PgConnection, links: &Links<Changed>) -> Result<(), StoreError> {
+pub(super) fn write(writes: &mut Writes, links: &Links<Changed>) {
     let mut changes: BTreeMap<(LinkKind, &ExternalKey), Option<&str>> = BTreeMap::new();
     changes.extend(
         links.products.iter().map(|(key, to)| ((LinkKind::Product, key), to.as_ref().map(ProductId::as_str))),
@@ -157,18 +120,12 @@ pub(super) async fn write(connection: &mut PgConnection, links: &Links<Changed>)
     let locations = links.locations.iter();
     changes.extend(locations.map(|(key, to)| ((LinkKind::Location, key), Some(to.as_str()))));
     let keys = Keys::of(changes.keys().copied());
-    let written = query(WRITE)
+    let statement = query(WRITE)
         .bind(keys.connections)
         .bind(keys.kinds)
         .bind(keys.externals)
-        .bind(changes.values().copied().collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    if written.rows_affected() == signed(changes.len())?.unsigned_abs() {
-        Ok(())
-    } else {
-        Err(StoreError::refused("a link's connection isn't set up"))
-    }
+        .bind(changes.values().copied().collect::<Vec<_>>());
+    writes.add_complete(statement, changes.len(), StoreError::refused("a link's connection isn't set up"));
 }
 
 statements! {

@@ -1,102 +1,91 @@
 //! Loads of a batch: one statement for each kind of row, over the whole set of keys; none for an empty set.
 
-use super::{catalog, links, stock, trade};
+use super::{catalog, links, stock, together::Loads, trade};
 use crate::{
-    StoreError,
     columns::{currency, hash_id, id, position},
+    row::Row as _,
     statement::{query, statements},
 };
 use model::{
     BaselineRule, ConflictKind, ConnectionId, EventId, ExternalId, PlatformName, StoreId,
-    record::{ConnectionFacts, Facts, FirstKeys, RowKeys},
+    record::{ConnectionFacts, FirstKeys, RowKeys},
 };
-use sqlx::{PgConnection, Row as _, types::Json};
 use std::collections::BTreeSet;
 
-pub(super) async fn first(
-    connection: &mut PgConnection,
-    keys: &FirstKeys,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
+/// Returns the loads of the facts that decide which rows are needed next.
+pub(super) fn first(keys: &FirstKeys) -> Loads {
+    let mut loads = Loads::default();
     // The stores first: a transaction that waited for another batch of a store must see everything that
     // the batch wrote.
     if !keys.stores.is_empty() {
-        stores(&mut *connection, &keys.stores, facts).await?;
+        stores(&mut loads, &keys.stores);
     }
     if !keys.events.is_empty() {
-        seen(&mut *connection, &keys.events, facts).await?;
+        seen(&mut loads, &keys.events);
     }
     if !keys.links.is_empty() {
-        links::load(&mut *connection, &keys.links, facts).await?;
+        links::load(&mut loads, &keys.links);
     }
     if !keys.linking.is_empty() {
-        links::of_connections(&mut *connection, &keys.linking, facts).await?;
+        links::of_connections(&mut loads, &keys.linking);
     }
     if !keys.skus.is_empty() {
-        links::numbers(&mut *connection, &keys.skus, facts).await?;
+        links::numbers(&mut loads, &keys.skus);
     }
-    Ok(())
+    loads
 }
 
-pub(super) async fn rows(
-    connection: &mut PgConnection,
-    keys: &RowKeys,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
+/// Returns the loads of the rows that a batch may change, in the order of locks.
+pub(super) fn rows(keys: &RowKeys) -> Loads {
+    let mut loads = Loads::default();
     if !keys.mirrors.is_empty() {
-        stock::mirrors(connection, &keys.mirrors, facts).await?;
+        stock::mirrors(&mut loads, &keys.mirrors);
     }
     if !keys.items.is_empty() {
-        stock::item_mirrors(connection, &keys.items, facts).await?;
+        stock::item_mirrors(&mut loads, &keys.items);
     }
     if !keys.contacts.is_empty() {
-        stock::contact_mirrors(connection, &keys.contacts, facts).await?;
+        stock::contact_mirrors(&mut loads, &keys.contacts);
     }
     if !keys.waiting.is_empty() {
-        stock::waiting_mirrors(connection, &keys.waiting, facts).await?;
+        stock::waiting_mirrors(&mut loads, &keys.waiting);
     }
     if !keys.links.is_empty() {
-        links::of_items(connection, &keys.links, facts).await?;
+        links::of_items(&mut loads, &keys.links);
     }
     if !keys.products_of.is_empty() {
-        links::of_products(connection, &keys.products_of, facts).await?;
+        links::of_products(&mut loads, &keys.products_of);
     }
     if !keys.levels.is_empty() {
-        stock::levels(connection, &keys.levels, facts).await?;
+        stock::levels(&mut loads, &keys.levels);
     }
     if !keys.products.is_empty() {
-        catalog::products(connection, &keys.products, facts).await?;
+        catalog::products(&mut loads, &keys.products);
     }
     if !keys.variants.is_empty() {
-        catalog::variants(connection, &keys.variants, facts).await?;
-        links::linked_by(connection, &keys.variants, facts).await?;
+        catalog::variants(&mut loads, &keys.variants);
+        links::linked_by(&mut loads, &keys.variants);
     }
     if !keys.orders.is_empty() {
-        trade::orders(connection, &keys.orders, facts).await?;
+        trade::orders(&mut loads, &keys.orders);
     }
     if !keys.customers.is_empty() {
-        trade::customers(connection, &keys.customers, facts).await?;
+        trade::customers(&mut loads, &keys.customers);
     }
-    Ok(())
+    loads
 }
 
 /// Locks the stores and loads the set-up of their connections: a first contact of one connection concerns the others.
-async fn stores(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<StoreId>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
-    let rows = query(LOCK_STORES)
+fn stores(loads: &mut Loads, keys: &BTreeSet<StoreId>) {
+    let statement = query(LOCK_STORES)
         .bind(keys.iter().map(StoreId::as_str).collect::<Vec<_>>())
-        .bind(ConflictKind::ENDED_BY_REPORTS.map(ConflictKind::as_str).as_slice())
-        .fetch_all(connection)
-        .await?;
-    for row in &rows {
-        facts.stores.insert(id(row, "id")?, row.try_get("last_sequence")?);
-        let code: Option<&str> = row.try_get("currency")?;
+        .bind(ConflictKind::ENDED_BY_REPORTS.map(ConflictKind::as_str).as_slice());
+    loads.add(statement, |row, facts| {
+        facts.stores.insert(id(row, "id")?, row.value("last_sequence")?);
+        let code: Option<&str> = row.value("currency")?;
         let store_currency = code.map(|code| currency(code, "currency")).transpose()?;
-        let found: Option<Json<Vec<ConnectionColumns>>> = row.try_get("connections")?;
-        for found in found.into_iter().flat_map(|found| found.0) {
+        let found: Option<Vec<ConnectionColumns>> = row.json_or_null("connections")?;
+        for found in found.into_iter().flatten() {
             let set_up = ConnectionFacts {
                 currency: store_currency,
                 baseline: found.baseline,
@@ -107,8 +96,8 @@ async fn stores(
             };
             facts.connections.insert(found.id, set_up);
         }
-    }
-    Ok(())
+        Ok(())
+    });
 }
 
 /// A connection's columns, as JSON.
@@ -121,21 +110,15 @@ struct ConnectionColumns {
     open: Vec<String>,
 }
 
-async fn seen(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<(ConnectionId, EventId)>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
-    let rows = query(ENDED)
+fn seen(loads: &mut Loads, keys: &BTreeSet<(ConnectionId, EventId)>) {
+    let statement = query(ENDED)
         .bind(keys.iter().map(|(connection, _)| connection.as_str()).collect::<Vec<_>>())
-        .bind(keys.iter().map(|(_, event)| event.as_bytes().as_slice()).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    for row in &rows {
-        let found = if row.try_get("dead")? { &mut facts.dead } else { &mut facts.seen };
+        .bind(keys.iter().map(|(_, event)| event.as_bytes().as_slice()).collect::<Vec<_>>());
+    loads.add(statement, |row, facts| {
+        let found = if row.value("dead")? { &mut facts.dead } else { &mut facts.seen };
         found.insert((id(row, "connection")?, hash_id(row, "event_id")?), position::<i32>(row)?);
-    }
-    Ok(())
+        Ok(())
+    });
 }
 
 statements! {

@@ -8,34 +8,32 @@ mod dropped_inputs;
 mod links;
 mod load;
 mod stock;
+mod together;
 mod trade;
 pub(crate) mod write_log;
 
-use crate::{CursorMove, Store, StoreError, error::within};
-use model::{
-    MirrorKey,
-    record::{Changes, Facts, FirstKeys, RowKeys},
-};
-use sqlx::{Postgres, Transaction};
-use std::{collections::BTreeSet, time::Duration};
+use crate::{CursorMove, Store, StoreError, sessions::Lease};
+use commit::Loaded;
+use model::record::{Changes, Facts, FirstKeys, RowKeys};
+use std::time::Duration;
 
-/// A transaction of `apply`. After a drop it is rolled back when its connection is next used;
-/// [`ApplyTransaction::rollback`] waits for that.
+/// A transaction of `apply`, on a connection of its own. Its statements are sent together where none needs the answer to
+/// another one: the beginning with the first loads, each round of loads, all writes, the commit. A drop closes the
+/// connection, so that the server rolls back.
 ///
-/// Locks are taken in one order everywhere: stores, then mirrors, levels, products, variants, orders, customers,
-/// connections, conflicts, each in the order of its keys.
+/// Locks are taken in one order everywhere: stores, then mirrors, products, variants, orders, customers, connections,
+/// conflicts, each in the order of its keys.
 pub struct ApplyTransaction {
-    transaction: Transaction<'static, Postgres>,
+    lease: Lease,
     limit: Duration,
-    /// Mirrors that were loaded: no other transaction can change them until the commit.
-    locked_mirrors: BTreeSet<MirrorKey>,
+    loaded: Loaded,
 }
 
 impl Store {
-    /// Begins the transaction of one batch.
+    /// Takes a connection for the transaction of one batch. The transaction begins with its first statement.
     pub async fn begin_apply(&self) -> Result<ApplyTransaction, StoreError> {
-        let transaction = self.bounded(self.pool.begin()).await?;
-        Ok(ApplyTransaction { transaction, limit: self.limit, locked_mirrors: BTreeSet::new() })
+        let lease = self.sessions.take().await?;
+        Ok(ApplyTransaction { lease, limit: self.limit, loaded: Loaded::default() })
     }
 }
 
@@ -43,19 +41,22 @@ impl ApplyTransaction {
     /// Loads the facts that decide which rows are needed next, and locks the stores. A dead event doesn't count as
     /// seen, so that its replay is decided anew.
     pub async fn first(&mut self, keys: &FirstKeys, facts: &mut Facts) -> Result<(), StoreError> {
-        within(self.limit, load::first(&mut self.transaction, keys, facts)).await
+        load::first(keys).send(&mut self.lease, self.limit, facts).await
     }
 
-    /// Loads and locks the rows that the batch may change.
+    /// Loads the rows that the batch may change, and locks those that others than the owner of their store's lock change.
     pub async fn rows(&mut self, keys: &RowKeys, facts: &mut Facts) -> Result<(), StoreError> {
-        within(self.limit, load::rows(&mut self.transaction, keys, facts)).await?;
-        self.locked_mirrors.extend(facts.mirrors.keys());
+        load::rows(keys).send(&mut self.lease, self.limit, facts).await?;
+        self.loaded.mirrors.extend(facts.mirrors.keys());
+        self.loaded.levels.extend(facts.levels.keys().cloned());
         Ok(())
     }
 
     /// Discards what was loaded and releases the locks.
-    pub async fn rollback(self) -> Result<(), StoreError> {
-        within(self.limit, self.transaction.rollback()).await
+    pub async fn rollback(mut self) -> Result<(), StoreError> {
+        self.lease.roll_back(self.limit).await?;
+        self.lease.give_back();
+        Ok(())
     }
 
     /// Writes `changes`, with the wire format of each applied change in `payloads` (same order), moves the cursors, and
@@ -67,20 +68,41 @@ impl ApplyTransaction {
         payloads: &[Vec<u8>],
         steps: &[CursorMove],
     ) -> Result<(), StoreError> {
-        let write = commit::write(&mut self.transaction, changes, payloads, steps, &self.locked_mirrors);
-        within(self.limit, write).await?;
+        match self.write(changes, payloads, steps).await {
+            Ok(()) => self.lease.commit(self.limit).await?,
+            Err(error @ (StoreError::Fenced | StoreError::Refused { .. })) => {
+                // The next transaction needs the locks, and may as well have the connection.
+                if self.lease.roll_back(self.limit).await.is_ok() {
+                    self.lease.give_back();
+                }
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        }
+        self.lease.give_back();
+        Ok(())
+    }
+
+    async fn write(
+        &mut self,
+        changes: &Changes,
+        payloads: &[Vec<u8>],
+        steps: &[CursorMove],
+    ) -> Result<(), StoreError> {
+        let (session, limit) = (&mut *self.lease, self.limit);
+        commit::writes(changes, payloads, steps, &self.loaded)?.send(session, limit).await?;
+        conflicts::oversold(session, limit, changes).await?;
         // There may be any number of them: erased in bounded statements, each within the time limit, all
         // in this commit.
         for (connection, erasure) in &changes.erased {
-            let mut after = String::new();
-            loop {
-                let of = (connection, *erasure);
-                let erase = trade::erase_customers(&mut self.transaction, of, &after, &changes.customers);
-                let Some(last) = within(self.limit, erase).await? else { break };
+            let (of, mut after) = ((connection, *erasure), String::new());
+            while let Some(last) =
+                trade::erase_customers(session, limit, of, &after, &changes.customers).await?
+            {
                 after = last;
             }
         }
-        within(self.limit, self.transaction.commit()).await
+        Ok(())
     }
 }
 

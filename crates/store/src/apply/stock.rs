@@ -1,10 +1,12 @@
 //! Mirrors, levels and the ledger.
 
+use super::together::{Loads, Writes};
 use crate::{
     LISTED_ROWS, StoreError,
-    columns::{id, quantity, signed},
+    columns::{id, quantity},
     mirrors::{self, KeyColumns},
-    statement::{query, statements},
+    row::Row as _,
+    statement::{Bound, query, statements},
 };
 use chrono::{DateTime, Utc};
 use model::{
@@ -12,132 +14,115 @@ use model::{
     record::{ExternalKey, Facts, Mirrors, Movement},
 };
 use rust_decimal::Decimal;
-use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::{BTreeMap, BTreeSet};
+use tokio_postgres::Row;
 
-/// Loads and locks mirrors, and loads the store's levels of level mirrors. Levels need no lock of their own: only the
-/// transaction that has locked their store changes them.
-pub(super) async fn mirrors(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<MirrorKey>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
+/// Loads and locks mirrors, and loads the store's levels of level mirrors.
+pub(super) fn mirrors(loads: &mut Loads, keys: &BTreeSet<MirrorKey>) {
     let keys = KeyColumns::of(keys);
-    let rows = query(MIRRORS_AND_LEVELS)
+    let statement = query(MIRRORS_AND_LEVELS)
         .bind(keys.connections)
         .bind(keys.kinds)
         .bind(keys.externals)
-        .bind(keys.locations)
-        .fetch_all(connection)
-        .await?;
-    for row in &rows {
+        .bind(keys.locations);
+    loads.add(statement, |row, facts| {
         let mirror = mirrors::read(row)?;
-        let level: Option<Decimal> = row.try_get("quantity")?;
+        let level: Option<Decimal> = row.value("quantity")?;
         if let (Mirror::Level(key, LevelMirror { variant: Some(variant), .. }), Some(_)) = (&mirror, level) {
             facts.levels.insert((variant.clone(), key.location.clone()), quantity(row, "quantity")?);
         }
         facts.mirrors.insert(mirror);
-    }
-    Ok(())
+        Ok(())
+    });
 }
 
 /// Loads and locks every level mirror of those items.
-pub(super) async fn item_mirrors(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<ExternalKey>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
+pub(super) fn item_mirrors(loads: &mut Loads, keys: &BTreeSet<ExternalKey>) {
     let statement = query(ITEM_MIRRORS)
         .bind(keys.iter().map(|(connection, _)| connection.as_str()).collect::<Vec<_>>())
         .bind(keys.iter().map(|(_, external)| external.as_str()).collect::<Vec<_>>());
-    keep(&statement.fetch_all(connection).await?, facts)
+    loads.add(statement, keep);
 }
 
 /// Loads and locks every platform's mirror of those variants at those locations. Looked up by variant, because few
 /// mirrors share one.
-pub(super) async fn contact_mirrors(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<(VariantId, LocationId)>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
+pub(super) fn contact_mirrors(loads: &mut Loads, keys: &BTreeSet<(VariantId, LocationId)>) {
     let statement = query(CONTACT_MIRRORS)
         .bind(keys.iter().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
         .bind(keys.iter().map(|(_, location)| location.as_str()).collect::<Vec<_>>());
-    keep(&statement.fetch_all(connection).await?, facts)
+    loads.add(statement, keep);
 }
 
 /// Loads and locks the mirrors of those connections that wait for a decision on a first contact.
-pub(super) async fn waiting_mirrors(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<ConnectionId>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
+pub(super) fn waiting_mirrors(loads: &mut Loads, keys: &BTreeSet<ConnectionId>) {
     let statement = query(WAITING_MIRRORS)
         .bind(keys.iter().map(ConnectionId::as_str).collect::<Vec<_>>())
         .bind(LISTED_ROWS);
-    keep(&statement.fetch_all(connection).await?, facts)
+    loads.add(statement, keep);
 }
 
-fn keep(rows: &[PgRow], facts: &mut Facts) -> Result<(), StoreError> {
-    for row in rows {
-        facts.mirrors.insert(mirrors::read(row)?);
-    }
+fn keep(row: &Row, facts: &mut Facts) -> Result<(), StoreError> {
+    facts.mirrors.insert(mirrors::read(row)?);
     Ok(())
 }
 
 /// Writes mirrors: updates those that were loaded and locked, and inserts new ones.
-pub(super) async fn write_mirrors(
-    connection: &mut PgConnection,
+pub(super) fn write_mirrors(
+    writes: &mut Writes,
     changed: &Mirrors,
-    locked: &BTreeSet<MirrorKey>,
+    loaded: &BTreeSet<MirrorKey>,
 ) -> Result<(), StoreError> {
     let (known, new): (Vec<Mirror>, Vec<Mirror>) =
-        changed.iter().partition(|mirror| locked.contains(&mirror.key()));
-    mirrors::update(&mut *connection, &known).await?;
-    mirrors::insert(connection, &new).await
-}
-
-pub(super) async fn levels(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<(VariantId, LocationId)>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
-    let rows = query(LOCK_LEVELS)
-        .bind(keys.iter().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
-        .bind(keys.iter().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    for row in &rows {
-        facts.levels.insert((id(row, "variant")?, id(row, "location")?), quantity(row, "quantity")?);
+        changed.iter().partition(|mirror| loaded.contains(&mirror.key()));
+    if !known.is_empty() {
+        writes.add_complete(mirrors::updates(&known)?, known.len(), mirrors::changed_meanwhile());
+    }
+    if !new.is_empty() {
+        let connections = mirrors::connections_of(&new);
+        let find = mirrors::find_connections(&connections);
+        writes.add_complete(find, connections.len(), mirrors::unknown_connection());
+        writes.add_complete(mirrors::inserts(&new)?, new.len(), mirrors::changed_meanwhile());
     }
     Ok(())
 }
 
-/// Writes levels. Most rows exist, and an update is cheaper than an insert that conflicts.
-pub(super) async fn write_levels(
-    connection: &mut PgConnection,
-    levels: &BTreeMap<(VariantId, LocationId), Quantity>,
-) -> Result<(), StoreError> {
-    let mut written = 0;
-    for statement in [UPDATE_LEVELS, INSERT_LEVELS] {
-        let done = query(statement)
-            .bind(levels.keys().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
-            .bind(levels.keys().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
-            .bind(levels.values().map(|quantity| quantity.decimal()).collect::<Vec<_>>())
-            .execute(&mut *connection)
-            .await?;
-        written += done.rows_affected();
-        if written == signed(levels.len())?.unsigned_abs() {
-            return Ok(());
-        }
-    }
-    Err(StoreError::refused("a level's location isn't set up"))
+/// Loads levels. They need no lock: only a transaction that has locked their store writes them. These are apply's, whose
+/// first statement locks the stores of its events, and a rebuild's, which holds the store that it repairs.
+pub(super) fn levels(loads: &mut Loads, keys: &BTreeSet<(VariantId, LocationId)>) {
+    let statement = query(LEVELS)
+        .bind(keys.iter().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(_, location)| location.as_str()).collect::<Vec<_>>());
+    loads.add(statement, |row, facts| {
+        let key = (id(row, "variant")?, id(row, "location")?);
+        facts.levels.insert(key, quantity(row, "quantity")?);
+        Ok(())
+    });
 }
 
-pub(super) async fn write_movements(
-    connection: &mut PgConnection,
-    movements: &[Movement],
-) -> Result<(), StoreError> {
+/// Writes levels: updates those that were loaded, and inserts the others. In steady state all of them exist, and an
+/// update is cheaper than an insert that conflicts.
+pub(super) fn write_levels(
+    writes: &mut Writes,
+    changed: &BTreeMap<(VariantId, LocationId), Quantity>,
+    loaded: &BTreeSet<(VariantId, LocationId)>,
+) {
+    let (known, new): (Vec<_>, Vec<_>) = changed.iter().partition(|(key, _)| loaded.contains(*key));
+    for (statement, levels, otherwise) in [
+        (UPDATE_LEVELS, known, StoreError::unavailable("a level was removed while the batch was decided")),
+        (INSERT_LEVELS, new, StoreError::refused("a level's location isn't set up")),
+    ] {
+        if !levels.is_empty() {
+            let keys = || levels.iter().map(|(key, _)| key);
+            let statement = query(statement)
+                .bind(keys().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
+                .bind(keys().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
+                .bind(levels.iter().map(|(_, quantity)| quantity.decimal()).collect::<Vec<_>>());
+            writes.add_complete(statement, levels.len(), otherwise);
+        }
+    }
+}
+
+pub(super) fn write_movements(movements: &[Movement]) -> Bound {
     let rows = || movements.iter();
     let at: Vec<DateTime<Utc>> = rows().map(|movement| movement.at.as_chrono()).collect();
     query(WRITE_MOVEMENTS)
@@ -151,9 +136,6 @@ pub(super) async fn write_movements(
         .bind(rows().map(|movement| movement.reason.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|movement| movement.connection.as_str()).collect::<Vec<_>>())
         .bind(at)
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 statements! {
@@ -189,12 +171,10 @@ statements! {
         SELECT m.* FROM mirrors m WHERE m.connection = ANY($1) AND m.attention = 'answer'
         ORDER BY m.connection, m.kind, m.external, m.place LIMIT $2 FOR NO KEY UPDATE";
 
-    const LOCK_LEVELS: ByKey(text[], text[]) = "
+    const LEVELS: ByKey(text[], text[]) = "
         SELECT l.variant, l.location, l.quantity
         FROM unnest($1::text[], $2::text[]) AS u(variant, location)
-        JOIN inventory_levels l USING (variant, location)
-        ORDER BY l.variant, l.location
-        FOR NO KEY UPDATE OF l";
+        JOIN inventory_levels l USING (variant, location)";
 
     const UPDATE_LEVELS: ByKey(text[], text[], numeric[]) = "
         UPDATE inventory_levels l SET quantity = u.quantity
@@ -206,7 +186,7 @@ statements! {
         SELECT site.tenant, site.store, u.variant, u.location, u.quantity
         FROM unnest($1::text[], $2::text[], $3::numeric[]) AS u(variant, location, quantity)
         JOIN locations site ON site.id = u.location
-        ON CONFLICT (variant, location) DO NOTHING";
+        ON CONFLICT (variant, location) DO UPDATE SET quantity = excluded.quantity";
 
     const WRITE_MOVEMENTS: ByKey(
         text[], text[], int8[], text[], text[], numeric[], numeric[], text[], text[], timestamptz[]

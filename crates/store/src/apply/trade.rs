@@ -1,47 +1,42 @@
 //! Orders and customers.
 
+use super::together::{Loads, Writes};
 use crate::{
     StoreError,
     columns::{id, id_or_null, json, time_or_null, unreadable},
-    statement::{query, statements},
+    row::Row as _,
+    statement::{Bound, Session, query, statements},
 };
 use model::{
-    ConnectionId, Customer, CustomerId, ExternalId, Order, OrderId, Patch, Timestamp, VersionNumber,
+    ConnectionId, Customer, CustomerId, ExternalId, OrderId, Patch, Timestamp, VersionNumber,
     record::{CustomerRow, Erasure, Facts, OrderRow},
 };
 use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use tokio_postgres::Row;
 
-pub(super) async fn orders(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<OrderId>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
-    let rows = query(LOCK_ORDERS)
-        .bind(keys.iter().map(OrderId::as_str).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    for row in &rows {
+pub(super) fn orders(loads: &mut Loads, keys: &BTreeSet<OrderId>) {
+    let statement = query(LOCK_ORDERS).bind(keys.iter().map(OrderId::as_str).collect::<Vec<_>>());
+    loads.add(statement, |row, facts| {
         let order = OrderRow {
             id: id(row, "id")?,
             tenant: id(row, "tenant")?,
             store: id(row, "store")?,
             connection: id(row, "connection")?,
-            version: row.try_get::<Option<i64>, _>("version")?.map(VersionNumber),
-            order: row.try_get::<Json<Order>, _>("body")?.0,
+            version: row.value::<Option<i64>>("version")?.map(VersionNumber),
+            order: row.json("body")?,
         };
         facts.orders.insert(order.id.clone(), order);
-    }
-    Ok(())
+        Ok(())
+    });
 }
 
-pub(super) async fn write_orders(
-    connection: &mut PgConnection,
-    orders: &BTreeMap<OrderId, OrderRow>,
-) -> Result<(), StoreError> {
+pub(super) fn write_orders(orders: &BTreeMap<OrderId, OrderRow>) -> Result<Bound, StoreError> {
     let rows = || orders.values();
-    query(WRITE_ORDERS)
+    Ok(query(WRITE_ORDERS)
         .bind(rows().map(|row| row.id.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|row| row.tenant.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|row| row.store.as_str()).collect::<Vec<_>>())
@@ -54,10 +49,7 @@ pub(super) async fn write_orders(
         .bind(rows().map(|row| row.order.refund_of.is_some()).collect::<Vec<_>>())
         .bind(rows().map(|row| row.order.placed_at.map(Timestamp::as_chrono)).collect::<Vec<_>>())
         .bind(rows().map(|row| row.order.closed_at.map(Timestamp::as_chrono)).collect::<Vec<_>>())
-        .bind(rows().map(|row| json(&row.order)).collect::<Result<Vec<_>, _>>()?)
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(rows().map(|row| json(&row.order)).collect::<Result<Vec<_>, _>>()?))
 }
 
 /// The personal fields of a customer as the database stores them: a field that was never reported is missing, one that
@@ -92,57 +84,48 @@ mod reported {
     }
 }
 
-pub(super) async fn customers(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<CustomerId>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
-    let rows = query(LOCK_CUSTOMERS)
-        .bind(keys.iter().map(CustomerId::as_str).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    for row in &rows {
-        let customer = read_customer(row)?;
-        facts.customers.insert(customer.id.clone(), customer);
-    }
+pub(super) fn customers(loads: &mut Loads, keys: &BTreeSet<CustomerId>) {
+    let statement = query(LOCK_CUSTOMERS).bind(keys.iter().map(CustomerId::as_str).collect::<Vec<_>>());
+    loads.add(statement, keep_customer);
+}
+
+fn keep_customer(row: &Row, facts: &mut Facts) -> Result<(), StoreError> {
+    let customer = read_customer(row)?;
+    facts.customers.insert(customer.id.clone(), customer);
     Ok(())
 }
 
-fn read_customer(row: &PgRow) -> Result<CustomerRow, StoreError> {
+fn read_customer(row: &Row) -> Result<CustomerRow, StoreError> {
     // The JSON error would quote personal data.
-    let personal: Json<Personal> = row.try_get("personal").map_err(|_| unreadable("personal"))?;
-    let Personal { first_name, last_name, email, phone } = personal.0;
-    let tags: Option<Json<Vec<String>>> = row.try_get("tags")?;
+    let personal = row.json("personal").map_err(|_| unreadable("personal"))?;
+    let Personal { first_name, last_name, email, phone } = personal;
     Ok(CustomerRow {
         id: id(row, "id")?,
         tenant: id(row, "tenant")?,
         store: id(row, "store")?,
         connection: id(row, "connection")?,
-        version: row.try_get::<Option<i64>, _>("version")?.map(VersionNumber),
+        version: row.value::<Option<i64>>("version")?.map(VersionNumber),
         customer: Customer {
             external: id(row, "external")?,
             first_name,
             last_name,
             email,
             phone,
-            tags: tags.map(|tags| tags.0),
+            tags: row.json_or_null("tags")?,
             merged_into: id_or_null(row, "merged_into")?,
         },
         deleted_at: time_or_null(row, "deleted_at")?,
     })
 }
 
-pub(super) async fn write_customers(
-    connection: &mut PgConnection,
-    customers: &BTreeMap<CustomerId, CustomerRow>,
-) -> Result<(), StoreError> {
+pub(super) fn write_customers(customers: &BTreeMap<CustomerId, CustomerRow>) -> Result<Bound, StoreError> {
     let rows = || customers.values();
     let personal = |row: &CustomerRow| {
         let Customer { first_name, last_name, email, phone, .. } = row.customer.clone();
         json(&Personal { first_name, last_name, email, phone })
     };
     let tags = |row: &CustomerRow| row.customer.tags.as_ref().map(json).transpose();
-    query(WRITE_CUSTOMERS)
+    Ok(query(WRITE_CUSTOMERS)
         .bind(rows().map(|row| row.id.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|row| row.tenant.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|row| row.store.as_str()).collect::<Vec<_>>())
@@ -152,10 +135,7 @@ pub(super) async fn write_customers(
         .bind(rows().map(personal).collect::<Result<Vec<_>, _>>()?)
         .bind(rows().map(tags).collect::<Result<Vec<_>, _>>()?)
         .bind(rows().map(|row| row.customer.merged_into.as_ref().map(ExternalId::as_str)).collect::<Vec<_>>())
-        .bind(rows().map(|row| row.deleted_at.map(Timestamp::as_chrono)).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(rows().map(|row| row.deleted_at.map(Timestamp::as_chrono)).collect::<Vec<_>>()))
 }
 
 /// Number of customers that one statement erases.
@@ -164,30 +144,38 @@ const ERASED_MAX: i64 = 1_000;
 /// Erases the next customers of a connection after `after`, except those among `decided`: at most [`ERASED_MAX`].
 /// Returns the key after which the next ones begin; `None` if there are no more.
 pub(super) async fn erase_customers(
-    connection: &mut PgConnection,
+    session: &mut Session,
+    limit: Duration,
     of: (&ConnectionId, Erasure),
     after: &str,
     decided: &BTreeMap<CustomerId, CustomerRow>,
 ) -> Result<Option<String>, StoreError> {
-    let rows = query(LOCK_NEXT_CUSTOMERS)
-        .bind(of.0.as_str())
-        .bind(after)
-        .bind(ERASED_MAX)
-        .fetch_all(&mut *connection)
-        .await?;
-    let found = rows.iter().map(read_customer).collect::<Result<Vec<_>, _>>()?;
-    let last = found.last().map(|row| row.id.to_string());
+    let mut loads = Loads::default();
+    customers_after(&mut loads, of.0, after);
+    let mut found = Facts::default();
+    loads.send(session, limit, &mut found).await?;
+    let last = found.customers.keys().next_back().map(CustomerId::to_string);
     let mut erased = BTreeMap::new();
-    for row in found.iter().filter(|row| !decided.contains_key(&row.id)) {
-        let without = row.erased(of.1);
-        if without != *row {
-            erased.insert(row.id.clone(), without);
+    for (id, row) in found.customers {
+        if !decided.contains_key(&id) {
+            let without = row.erased(of.1);
+            if without != row {
+                erased.insert(id, without);
+            }
         }
     }
     if !erased.is_empty() {
-        write_customers(connection, &erased).await?;
+        let mut writes = Writes::default();
+        writes.add(write_customers(&erased)?);
+        writes.send(session, limit).await?;
     }
     Ok(last)
+}
+
+/// Loads and locks the customers of a connection after a key: at most [`ERASED_MAX`].
+fn customers_after(loads: &mut Loads, connection: &ConnectionId, after: &str) {
+    let statement = query(LOCK_NEXT_CUSTOMERS).bind(connection.as_str()).bind(after).bind(ERASED_MAX);
+    loads.add(statement, keep_customer);
 }
 
 statements! {

@@ -1,8 +1,8 @@
 use crate::{
     fixture::{
-        Database, PARTITION, at, commit, commit_silently, connection_id, decide_level, empty_database, event,
+        Database, PARTITION, at, commit, commit_silently, connection_id, decide_level, empty_database,
         event_outcome, external, level_key, level_mirror_key, location, pieces, report, report_of, reported,
-        shop, statements, step, store_id, variant,
+        shop, step, store_id, variant,
     },
     propagating::{claim, first_number_of_b, level_mirror, link_b, set_level},
 };
@@ -557,43 +557,4 @@ async fn batches_of_any_size_come_to_the_same_digests() {
     report(&other.store, 5, "a", 1, 5).await;
     let later = other.store.digest(&store_id()).await.unwrap();
     assert!(later["levels"] != digest["levels"] && later["links"] == digest["links"]);
-}
-
-#[tokio::test]
-async fn a_batch_of_reports_costs_a_dozen_statements_however_long_it_is() {
-    let database = shop().await;
-    let mut counts = Vec::new();
-    for (first, last) in [(1, 1), (2, 2), (3, 201)] {
-        let mut all = reported(first, "a", 1, 1);
-        for number in first + 1..=last {
-            let next = reported(number, "a", 1, 1);
-            all.event_outcomes.extend(next.event_outcomes);
-            all.applied.extend(next.applied);
-            all.movements.extend(next.movements);
-            all.stores = next.stores;
-        }
-        all.links = Links::default();
-        let cursor = step(&database.store, Consumer::Apply, last).await;
-        let keys = FirstKeys {
-            events: all.event_outcomes.iter().map(|ended| (ended.connection.clone(), ended.event)).collect(),
-            stores: BTreeSet::from([store_id()]),
-            ..FirstKeys::default()
-        };
-        let rows = RowKeys {
-            mirrors: all.mirrors.keys().collect(),
-            levels: all.levels.keys().cloned().collect(),
-            ..RowKeys::default()
-        };
-        let payloads = vec![vec![1]; all.applied.len()];
-        let before = statements();
-        let mut transaction = database.store.begin_apply().await.unwrap();
-        let mut facts = Facts::default();
-        transaction.first(&keys, &mut facts).await.unwrap();
-        transaction.rows(&rows, &mut facts).await.unwrap();
-        transaction.commit(&all, &payloads, &[cursor]).await.unwrap();
-        counts.push(statements() - before);
-    }
-    assert_eq!(counts[1], counts[2]);
-    assert_eq!(counts[0], counts[1] + 1, "levels that are new cost one more");
-    assert!((8..=13).contains(&counts[0]), "{counts:?}");
 }

@@ -43,22 +43,23 @@ pub(crate) struct Database {
 }
 
 thread_local! {
-    static STATEMENTS: Cell<usize> = const { Cell::new(0) };
+    static ROUND_TRIPS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Returns the number of statements that this test's thread has sent so far, as the client counts them.
-pub(crate) fn statements() -> usize {
-    STATEMENTS.get()
+/// Returns the number of round trips that this test's thread has made so far, as the clients count them: sqlx makes one
+/// for each statement.
+pub(crate) fn round_trips() -> usize {
+    ROUND_TRIPS.get()
 }
 
-struct CountStatements;
+struct CountRoundTrips;
 
-impl Subscriber for CountStatements {
+impl Subscriber for CountRoundTrips {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "sqlx::query"
+        ["sqlx::query", "store::round_trips"].contains(&metadata.target())
     }
     fn event(&self, _: &tracing::Event<'_>) {
-        STATEMENTS.set(STATEMENTS.get() + 1);
+        ROUND_TRIPS.set(ROUND_TRIPS.get() + 1);
     }
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
         span::Id::from_u64(1)
@@ -73,7 +74,7 @@ impl Subscriber for CountStatements {
 pub(crate) async fn empty_database() -> Database {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     static COUNTING: Once = Once::new();
-    COUNTING.call_once(|| tracing::subscriber::set_global_default(CountStatements).unwrap());
+    COUNTING.call_once(|| tracing::subscriber::set_global_default(CountRoundTrips).unwrap());
     let mut shared = SERVER.lock().await;
     let server = if let Some(server) = shared.upgrade() {
         server

@@ -15,6 +15,7 @@ mod plans;
 mod propagating;
 mod rebuilding;
 mod schema;
+mod sent_together;
 mod setup;
 mod texts;
 mod upgrade;
