@@ -48,6 +48,11 @@ pub(crate) trait Backend: fmt::Debug + Send {
     /// Makes the webhooks that report `changes`, for the URL at which they are registered.
     fn announce(&mut self, state: &mut State, changes: &[Change], url: &str, now: Instant) -> Vec<Outgoing>;
 
+    /// Makes the requests by which the platform checks a URL at which webhooks are registered, if it makes any.
+    fn check_url(&mut self, _state: &mut State, _url: &str) -> Vec<Outgoing> {
+        Vec::new()
+    }
+
     /// Begins or ends a disturbance; one that the platform doesn't know has no effect.
     fn disturb(&mut self, _disturbance: Disturbance) {}
 }

@@ -177,9 +177,10 @@ impl ShopHandle {
         self.inner.outbox.let_through().await;
     }
 
-    /// Sets the URL for webhooks of later acts, exactly as registered.
+    /// Sets the URL for webhooks of later acts, exactly as registered; the platform checks it, if it does that.
     pub fn set_webhook(&self, url: &str) {
-        lock(&self.inner.shop).state.shop.webhook_url = Some(url.to_owned());
+        let checks = lock(&self.inner.shop).register(url);
+        self.inner.outbox.push(checks);
     }
 
     /// Sets the fault rates.

@@ -59,6 +59,12 @@ impl OpenShop {
         self.backend.announce(&mut self.state, changes, &url, now)
     }
 
+    /// Registers the URL for webhooks of later acts, and makes the requests by which the platform checks it.
+    pub(crate) fn register(&mut self, url: &str) -> Vec<Outgoing> {
+        self.state.shop.webhook_url = Some(url.to_owned());
+        self.backend.check_url(&mut self.state, url)
+    }
+
     pub(crate) fn disturb(&mut self, disturbance: Disturbance) {
         self.backend.disturb(disturbance);
     }

@@ -16,3 +16,5 @@ mod traffic;
 mod treez;
 #[cfg(test)]
 mod webhooks;
+#[cfg(test)]
+mod woocommerce;
