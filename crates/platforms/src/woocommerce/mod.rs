@@ -6,6 +6,7 @@
 mod api;
 mod entities;
 mod item;
+mod kind;
 mod map;
 mod reader;
 mod webhooks;

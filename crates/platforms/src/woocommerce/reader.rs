@@ -4,6 +4,7 @@
 use super::{
     LEVEL_ABSENT, PRODUCT_ABSENT, PRODUCT_READ, VARIATION_READ, VARIATIONS_READ, api,
     item::{Item, number},
+    kind::Kind,
 };
 use crate::{CallContext, CallError, Fetch, HttpReply, HttpRequest, Page, Reader, json};
 use model::ExternalId;
@@ -71,13 +72,10 @@ fn notified(body: &Value) -> Result<Option<Target>, Reject> {
     }
     let missing = || Reject::at(RejectClass::Schema, "/id", "no id of a product");
     let id = body.get("id").and_then(Value::as_u64).filter(|id| *id > 0).ok_or_else(missing)?;
-    let kind = body.get("type").and_then(Value::as_str).unwrap_or_default();
-    let listed = body.get("variations").and_then(Value::as_array);
-    let has_variations = kind.starts_with("variable") || listed.is_some_and(|listed| !listed.is_empty());
-    Ok(match kind {
-        "variation" => Some(Target::Variation(id)),
-        _ if has_variations => Some(Target::Variations(id)),
-        _ => None,
+    Ok(match Kind::of(body.get("type"), body.get("variations")) {
+        Kind::Variation => Some(Target::Variation(id)),
+        Kind::WithVariations => Some(Target::Variations(id)),
+        Kind::Simple | Kind::Group => None,
     })
 }
 

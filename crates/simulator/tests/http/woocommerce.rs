@@ -141,10 +141,8 @@ async fn a_url_is_pinged_by_each_webhook_before_it_gets_any() {
     let (pings, webhooks) = received.split_at(WEBHOOKS);
     for (index, ping) in pings.iter().enumerate() {
         assert_eq!(ping.header("content-type"), "application/x-www-form-urlencoded");
-        assert_eq!(
-            (ping.header("x-wc-webhook-signature"), ping.text()),
-            ("", format!("webhook_id={}", index + 1))
-        );
+        assert_eq!(ping.header("x-wc-webhook-signature"), "");
+        assert_eq!(ping.body, format!("webhook_id={}", index + 1));
     }
     let topics: Vec<&str> = webhooks.iter().map(|webhook| webhook.header("x-wc-webhook-topic")).collect();
     assert_eq!(topics, ["product.created", "order.created", "product.updated", "product.deleted"]);

@@ -1,16 +1,14 @@
 //! Products: their texts, and the one variant of a product without variations.
 
 use super::{Reported, code_patch, level, money, name, names, variation};
-use crate::{Mapped, Rows, field::Object};
+use crate::{Mapped, Rows, field::Object, woocommerce::kind::Kind};
 use model::{
     Action, EntityKind, ExternalId, Money, Patch, Payload, Product, ProductStatus, RawDigest, SourceVersion,
     Variant,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use stage::Reject;
 
-/// The part of a kind's name that all kinds with variations have: plugins add kinds of their own.
-const WITH_VARIATIONS: &str = "variable";
 /// The slug of the category that products without one are in.
 const NO_CATEGORY: &str = "uncategorized";
 
@@ -19,28 +17,31 @@ const NO_CATEGORY: &str = "uncategorized";
 pub(super) fn product(reported: &Reported<'_>, root: &Object<'_>) -> Result<Rows, Reject> {
     let external = root.id("id")?;
     let is_trashed = root.text("status")? == Some("trash");
-    if is_variation(root) {
-        let item = variation::item(root)?;
-        let level =
-            if is_trashed { Ok(level::none(reported, item)) } else { level::level(reported, root, item) };
-        return Ok(vec![level]);
-    }
-    if is_trashed {
-        let gone = Ok(reported.trashed(EntityKind::Product, external.clone()));
-        // The level comes first, while the product is still known.
-        let level = (!has_variations(root)).then(|| Ok(level::none(reported, external)));
-        return Ok(level.into_iter().chain([gone]).collect());
-    }
-    if root.text("type")? == Some("grouped") {
-        return Ok(Vec::new());
-    }
-    let product = described(reported, root, &external).map(|product| {
-        let mut identity = vec!["product".to_owned(), external.to_string(), digest(&product)];
-        identity.extend(reported.occasion());
-        reported.state(identity, reported.version(), Payload::Product(product))
+    let kind = Kind::of(root.value("type"), root.value("variations"));
+    let item = match kind {
+        Kind::Simple => Some(external.clone()),
+        Kind::Variation => Some(variation::item(root)?),
+        Kind::WithVariations | Kind::Group => None,
+    };
+    let level = item.map(|item| {
+        if is_trashed { Ok(level::none(reported, item)) } else { level::level(reported, root, item) }
     });
-    let level = (!has_variations(root)).then(|| level::level(reported, root, external));
-    Ok(std::iter::once(product).chain(level).collect())
+    Ok(match kind {
+        Kind::Variation => level.into_iter().collect(),
+        // The level comes first, while the product is still known.
+        _ if is_trashed => {
+            level.into_iter().chain([Ok(reported.trashed(EntityKind::Product, external))]).collect()
+        }
+        Kind::Group => Vec::new(),
+        Kind::Simple | Kind::WithVariations => {
+            let product = described(reported, root, &external, kind).map(|product| {
+                let mut identity = vec!["product".to_owned(), external.to_string(), digest(&product)];
+                identity.extend(reported.occasion());
+                reported.state(identity, reported.version(), Payload::Product(product))
+            });
+            std::iter::once(product).chain(level).collect()
+        }
+    })
 }
 
 /// A read-back that found no such product: it was deleted for good, which no webhook reports.
@@ -59,20 +60,13 @@ pub(super) fn absent(reported: &Reported<'_>, root: &Object<'_>) -> Result<Mappe
     Ok(Mapped { action: Action::Deleted, occurred_at, version, identity, payload })
 }
 
-/// Returns true for a variation, which has a product above it. Older kinds of products had one too.
-pub(super) fn is_variation(root: &Object<'_>) -> bool {
-    root.value("type").and_then(Value::as_str) == Some("variation")
-}
-
-/// Returns true for a product whose prices and stock are those of its variations.
-fn has_variations(root: &Object<'_>) -> bool {
-    let kind = root.value("type").and_then(Value::as_str).unwrap_or_default();
-    let listed = root.value("variations").and_then(Value::as_array);
-    kind.starts_with(WITH_VARIATIONS) || listed.is_some_and(|listed| !listed.is_empty())
-}
-
-fn described(reported: &Reported<'_>, root: &Object<'_>, external: &ExternalId) -> Result<Product, Reject> {
-    let has_variations = has_variations(root);
+fn described(
+    reported: &Reported<'_>,
+    root: &Object<'_>,
+    external: &ExternalId,
+    kind: Kind,
+) -> Result<Product, Reject> {
+    let has_variations = kind == Kind::WithVariations;
     let variants = if has_variations { Vec::new() } else { vec![only_variant(reported, root, external)?] };
     let brands = names(root, "brands")?;
     Ok(Product {
