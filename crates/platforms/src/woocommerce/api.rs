@@ -90,7 +90,7 @@ fn refused(status: u16, code: Option<&str>) -> CallError {
     }
 }
 
-/// The code, if it is one: small letters, digits and underscores.
+/// The code, if it is one: a to z, digits and underscores.
 fn readable(code: Option<&Value>) -> Option<String> {
     let code = code?.as_str()?;
     let is_code = (1..=CODE_BYTES_MAX).contains(&code.len())

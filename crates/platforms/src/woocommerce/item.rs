@@ -3,7 +3,7 @@
 use model::ExternalId;
 use stage::{Reject, RejectClass};
 
-/// What separates the product from the variation in the id of an item.
+/// The separator of product and variation in the id of an item.
 const SEPARATOR: char = '-';
 
 /// The object that holds a level.

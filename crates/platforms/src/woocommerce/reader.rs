@@ -40,7 +40,7 @@ enum Target {
 }
 
 impl Target {
-    /// What a fetch reads; `None` if the delivery names nothing that has to be fetched.
+    /// The target of a fetch; `None` if the delivery names nothing that has to be fetched.
     fn of(wanted: &Fetch<'_>) -> Result<Option<Self>, Reject> {
         Ok(match *wanted {
             Fetch::Notified {

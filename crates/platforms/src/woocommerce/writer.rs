@@ -19,7 +19,7 @@ const LEVELS_MAX: usize = 20;
 
 const UNSAID: &str = "the reply doesn't say whether the change was made";
 
-/// What begins an element of its own in HTML, and so ends a paragraph.
+/// The beginnings of elements that a paragraph doesn't surround.
 const BLOCKS: [&str; 16] = [
     "<p",
     "<div",
