@@ -16,6 +16,7 @@ mod square;
 mod text;
 mod treez;
 mod verify;
+mod woocommerce;
 
 pub use contract::{
     Access, AccessToken, AccountRefusal, Awaiting, BODY_BYTES_DEFAULT, CallContext, CallError, Envelope,
@@ -29,8 +30,8 @@ pub use schema::{InvalidSchema, Validator};
 
 /// Every platform, in alphabetical order.
 pub fn all() -> &'static [&'static dyn Platform] {
-    static ALL: [&dyn Platform; 4] =
-        [&clover::PLATFORM, &shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM];
+    static ALL: [&dyn Platform; 5] =
+        [&clover::PLATFORM, &shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM, &woocommerce::PLATFORM];
     &ALL
 }
 

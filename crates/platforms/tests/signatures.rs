@@ -227,6 +227,29 @@ fn square_signs_the_url_and_the_body() {
 }
 
 #[test]
+fn woocommerce_signs_the_body() {
+    let name = "x-wc-webhook-signature";
+    let mut cases = hmac_cases(name, b"");
+    cases.extend([
+        ("an empty value", one(name, ""), BODY.to_vec(), Missing),
+        ("the name without x-", one("wc-webhook-signature", "AAAA"), BODY.to_vec(), Missing),
+        (
+            "an empty body and its own signature",
+            one(name, STANDARD.encode(mac(SECRET, &[b""]))),
+            Vec::new(),
+            Mismatch,
+        ),
+        (
+            "the topic before the body",
+            one(name, STANDARD.encode(mac(SECRET, &[b"product.updated", BODY]))),
+            BODY.to_vec(),
+            Mismatch,
+        ),
+    ]);
+    check("woocommerce", &[SECRET, FORMER], cases);
+}
+
+#[test]
 fn treez_sends_a_token() {
     let with = |value: &str| one("authorization", value);
     let bearer = |token: &str| with(&format!("Bearer {token}"));

@@ -54,6 +54,11 @@ pub(crate) trait Backend: fmt::Debug + Send {
         None
     }
 
+    /// Makes the requests that the platform sends as soon as webhooks are registered at a URL, if it sends any.
+    fn pings(&mut self, _state: &mut State, _url: &str) -> Vec<Outgoing> {
+        Vec::new()
+    }
+
     /// Begins or ends a disturbance; one that the platform doesn't know has no effect.
     fn disturb(&mut self, _disturbance: Disturbance) {}
 }

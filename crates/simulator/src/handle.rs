@@ -177,9 +177,10 @@ impl ShopHandle {
         self.inner.outbox.let_through().await;
     }
 
-    /// Sets the URL for webhooks of later acts, exactly as registered.
+    /// Sets the URL for webhooks of later acts, exactly as registered; the platform pings it, if it does that.
     pub fn set_webhook(&self, url: &str) {
-        lock(&self.inner.shop).state.shop.webhook_url = Some(url.to_owned());
+        let checks = lock(&self.inner.shop).register(url);
+        self.inner.outbox.push(checks);
     }
 
     /// Has the platform check the URL for webhooks, as a person does who enters it. [`Impossible::Unsupported`] where the

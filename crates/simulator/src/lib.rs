@@ -35,6 +35,7 @@ mod state;
 mod traffic;
 mod treez;
 mod webhooks;
+mod woocommerce;
 
 pub use chaos::Chaos;
 pub use handle::ShopHandle;
@@ -63,8 +64,8 @@ use tokio::task::JoinHandle;
 use webhooks::{Outbox, Sender};
 
 /// Every simulated platform, in alphabetical order.
-static ALL: [&dyn Simulation; 4] =
-    [&clover::PLATFORM, &shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM];
+static ALL: [&dyn Simulation; 5] =
+    [&clover::PLATFORM, &shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM, &woocommerce::PLATFORM];
 
 /// Every simulated platform, in alphabetical order.
 pub fn all() -> impl Iterator<Item = &'static dyn SimulatedPlatform> {

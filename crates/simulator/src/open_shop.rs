@@ -65,6 +65,12 @@ impl OpenShop {
         self.backend.check_url(&mut self.state, &url).ok_or(Impossible::Unsupported)
     }
 
+    /// Registers the URL for webhooks of later acts, and makes the requests that the platform sends then.
+    pub(crate) fn register(&mut self, url: &str) -> Vec<Outgoing> {
+        self.state.shop.webhook_url = Some(url.to_owned());
+        self.backend.pings(&mut self.state, url)
+    }
+
     pub(crate) fn disturb(&mut self, disturbance: Disturbance) {
         self.backend.disturb(disturbance);
     }

@@ -10,8 +10,8 @@ pub(crate) struct LedgerRules {
     pub(crate) object_id: fn(&mut Ids) -> String,
     /// Makes the id of a customer.
     pub(crate) customer_id: fn(&mut Ids) -> String,
-    /// Makes the ids of a variant and of its inventory item, given the product's id.
-    pub(crate) variant_ids: fn(&str, &mut Ids) -> (String, String),
+    /// Makes the ids of a variant and of its inventory item, given the product's id and the number of its variants.
+    pub(crate) variant_ids: fn(&str, usize, &mut Ids) -> (String, String),
     /// Maximum number of variants of a product; further ones become products of their own.
     pub(crate) variants_max: usize,
     /// True if stock is counted in whole pieces.

@@ -163,9 +163,9 @@ impl State {
         added: &mut (Vec<ItemIds>, Vec<Change>),
     ) {
         let product_id = self.object_id();
-        let version = self.ledger.next_version();
+        let (version, count) = (self.ledger.next_version(), variants.len());
         let present: Vec<Variant> =
-            variants.iter().map(|new| self.variant(&product_id, new, version, now)).collect();
+            variants.iter().map(|new| self.variant(&product_id, count, new, version, now)).collect();
         let (ids, changes) = added;
         ids.extend(present.iter().map(|variant| ItemIds {
             product: product_id.clone(),
@@ -193,8 +193,15 @@ impl State {
         });
     }
 
-    fn variant(&mut self, product: &str, new: &NewVariant, version: i64, now: Instant) -> Variant {
-        let (id, item) = (self.rules.variant_ids)(product, &mut self.ids);
+    fn variant(
+        &mut self,
+        product: &str,
+        count: usize,
+        new: &NewVariant,
+        version: i64,
+        now: Instant,
+    ) -> Variant {
+        let (id, item) = (self.rules.variant_ids)(product, count, &mut self.ids);
         Variant {
             id,
             item,

@@ -48,7 +48,7 @@ impl Simulation for Acme {
         LedgerRules {
             object_id: Ids::uuid,
             customer_id: Ids::uuid,
-            variant_ids: |_, ids| {
+            variant_ids: |_, _, ids| {
                 let id = ids.uuid();
                 (id.clone(), id)
             },

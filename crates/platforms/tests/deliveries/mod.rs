@@ -113,6 +113,9 @@ pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
         "shopify" => &["inventory_level/read", "product/read"],
         "square" => &["catalog.object", "inventory.count", "inventory.count.absent", "order.object"],
         "treez" => &["LEVEL_ABSENT"],
+        "woocommerce" => {
+            &["level.absent", "product.absent", "product.read", "variation.read", "variations.read"]
+        }
         _ => &[],
     }
 }
@@ -130,6 +133,9 @@ pub(crate) fn closed_topics(platform: &str) -> &'static [&'static str] {
             "products/delete",
             "shop/redact",
         ],
+        "woocommerce" => {
+            &["customer.deleted", "level.absent", "order.deleted", "product.absent", "product.deleted"]
+        }
         _ => &[],
     }
 }

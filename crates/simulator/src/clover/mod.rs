@@ -59,7 +59,7 @@ impl Simulation for Clover {
         LedgerRules {
             object_id,
             customer_id: object_id,
-            variant_ids: |item, _| (item.to_owned(), item.to_owned()),
+            variant_ids: |item, _, _| (item.to_owned(), item.to_owned()),
             variants_max: 1,
             counts_pieces: false,
             // A paid order isn't cancelled; its payment is refunded.

@@ -70,7 +70,7 @@ impl Simulation for Shopify {
         LedgerRules {
             object_id: number,
             customer_id: number,
-            variant_ids: |_, ids| (ids.number().to_string(), ids.number().to_string()),
+            variant_ids: |_, _, ids| (ids.number().to_string(), ids.number().to_string()),
             variants_max: usize::MAX,
             counts_pieces: true,
             cancels_orders: true,

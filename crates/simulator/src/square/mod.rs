@@ -54,7 +54,7 @@ impl Simulation for Square {
         LedgerRules {
             object_id: Ids::opaque,
             customer_id: Ids::opaque,
-            variant_ids: |_, ids| {
+            variant_ids: |_, _, ids| {
                 let id = ids.opaque();
                 (id.clone(), id)
             },

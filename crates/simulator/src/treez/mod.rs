@@ -54,7 +54,7 @@ impl Simulation for Treez {
         LedgerRules {
             object_id: Ids::uuid,
             customer_id: |ids| (ids.number() % 1_000_000).to_string(),
-            variant_ids: |product, _| (product.to_owned(), product.to_owned()),
+            variant_ids: |product, _, _| (product.to_owned(), product.to_owned()),
             variants_max: 1,
             counts_pieces: false,
             cancels_orders: true,

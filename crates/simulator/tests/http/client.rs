@@ -11,6 +11,7 @@ pub(crate) fn account(platform: &'static str) -> Shop {
         "shopify" => ("demo.myshopify.com", ["53716844710", "53716844711"]),
         "square" => ("6SSW7HV8K2ST5", ["YYQR03DGCTXA4", "LMAIN2"]),
         "treez" => ("partnersandbox3", ["FRONT OF HOUSE", "VAULT"]),
+        "woocommerce" => ("shop.example", ["shop", "elsewhere"]),
         other => panic!("no account of {other} is known"),
     };
     Shop {

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use simulator::{Impossible, ItemIds, NewVariant, Simulator, Standing};
 
-const PLATFORMS: [&str; 4] = ["clover", "shopify", "square", "treez"];
+const PLATFORMS: [&str; 5] = ["clover", "shopify", "square", "treez", "woocommerce"];
 
 fn stocked(simulator: &Simulator, sku: &str) -> (ItemIds, String) {
     let shop = simulator.shop();
@@ -35,6 +35,12 @@ async fn any_call(simulator: &Simulator) -> (u16, Value) {
             format!("/v2.0/dispensary/{}/config/api/gettokens", account("treez").account),
             Vec::new(),
             "client_id=client&apikey=the-token".to_owned(),
+        ),
+        "woocommerce" => (
+            "GET",
+            "/wp-json/wc/v3/products".to_owned(),
+            vec![crate::woocommerce::CREDENTIALS],
+            String::new(),
         ),
         other => panic!("no call of {other} is known"),
     };

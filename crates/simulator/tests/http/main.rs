@@ -18,3 +18,5 @@ mod traffic;
 mod treez;
 #[cfg(test)]
 mod webhooks;
+#[cfg(test)]
+mod woocommerce;

@@ -1,6 +1,6 @@
 use crate::{
     fixture::{
-        Database, PARTITION, at, commit, commit_silently, connection_id, decide_level, empty_database,
+        Database, PARTITION, at, commit, commit_silently, connection_id, decide_level, empty_database, event,
         event_outcome, external, level_key, level_mirror_key, location, pieces, report, report_of, reported,
         shop, step, store_id, variant,
     },

@@ -1,6 +1,6 @@
 //! Round trips of a transaction of apply, and what its loads exclude.
 
-use crate::fixture::{event, location, pieces, report, reported, round_trips, shop, step, store_id, variant};
+use crate::fixture::{location, pieces, report, reported, round_trips, shop, step, store_id, variant};
 use model::record::{Facts, FirstKeys, Links, Mirrors, RowKeys};
 use std::{collections::BTreeSet, time::Duration};
 use store::Consumer;

@@ -1,0 +1,126 @@
+//! The REST API `wc/v3`: products and their variations.
+
+use super::show::{self, Context};
+use super::{CONSUMER_KEY, list, mutate};
+use crate::exchange::{Incoming, Reply, decode};
+use crate::ledger::{Instant, Product, Variant};
+use crate::state::State;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+/// An error as the API writes it.
+pub(super) fn failed(status: u16, code: &str, message: &str) -> Reply {
+    Reply::of(status, json!({"code": code, "message": message, "data": {"status": status}}))
+}
+
+/// The refusal of a call, or of one object of a batch.
+#[derive(Debug)]
+pub(super) struct Denial {
+    status: u16,
+    code: &'static str,
+    message: &'static str,
+}
+
+impl Denial {
+    pub(super) const fn new(status: u16, code: &'static str, message: &'static str) -> Self {
+        Self { status, code, message }
+    }
+
+    pub(super) fn reply(&self) -> Reply {
+        failed(self.status, self.code, self.message)
+    }
+}
+
+fn no_route() -> Reply {
+    failed(404, "rest_no_route", "No route was found matching the URL and request method.")
+}
+
+fn invalid_parameter() -> Reply {
+    failed(400, "rest_invalid_param", "Invalid parameter(s): page, per_page")
+}
+
+pub(super) fn respond(state: &mut State, call: &Incoming, now: Instant) -> Reply {
+    let segments: Vec<String> = call.segments().into_iter().map(decode).collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let ["wp-json", "wc", "v3", path @ ..] = &segments[..] else { return no_route() };
+    if !is_authorized(state, call) {
+        return failed(401, "woocommerce_rest_cannot_view", "Sorry, you cannot list resources.");
+    }
+    match (call.method.as_str(), path) {
+        ("GET", ["products"]) => products(state, call),
+        ("GET", ["products", id]) => {
+            object(state, call, id).unwrap_or_else(|| invalid_id(Kind::Product, 404).reply())
+        }
+        ("GET", ["products", product, "variations"]) => variations(state, call, product),
+        ("GET", ["products", product, "variations", id]) => match variation(state, product, id) {
+            Some((product, variant)) => Reply::ok(show::variation(state, product, variant)),
+            None => invalid_id(Kind::Variation, 404).reply(),
+        },
+        ("PUT", ["products", id]) => mutate::one(state, None, id, call, now),
+        ("PUT", ["products", product, "variations", id]) => mutate::one(state, Some(product), id, call, now),
+        ("POST", ["products", "batch"]) => mutate::batch(state, None, call, now),
+        ("POST", ["products", product, "variations", "batch"]) => {
+            mutate::batch(state, Some(product), call, now)
+        }
+        _ => no_route(),
+    }
+}
+
+fn is_authorized(state: &State, call: &Incoming) -> bool {
+    let given = call.header("authorization").and_then(|value| value.strip_prefix("Basic "));
+    given.is_some_and(|given| given == STANDARD.encode(format!("{CONSUMER_KEY}:{}", state.shop.token)))
+}
+
+/// The kind of object that an id names.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    Product,
+    Variation,
+}
+
+/// The refusal of an id that names nothing; a read and a change refuse it with different statuses.
+pub(super) const fn invalid_id(kind: Kind, status: u16) -> Denial {
+    let code = match kind {
+        Kind::Product => "woocommerce_rest_product_invalid_id",
+        Kind::Variation => "woocommerce_rest_product_variation_invalid_id",
+    };
+    Denial::new(status, code, "Invalid ID.")
+}
+
+pub(super) fn context(call: &Incoming) -> Context {
+    if call.parameter("context") == Some("edit") { Context::Edit } else { Context::View }
+}
+
+/// A product, or a variation in the shape of one.
+fn object(state: &State, call: &Incoming, id: &str) -> Option<Reply> {
+    if let Some(product) = state.ledger.product(id) {
+        return Some(Reply::ok(show::product(state, product, context(call))));
+    }
+    let (product, variant) = state.ledger.find(id)?;
+    Some(Reply::ok(show::variation_as_product(state, product, variant)))
+}
+
+pub(super) fn variation<'a>(state: &'a State, product: &str, id: &str) -> Option<(&'a Product, &'a Variant)> {
+    let (held, variant) = state.ledger.find(id)?;
+    (held.id == product && !show::is_simple(held)).then_some((held, variant))
+}
+
+fn products(state: &State, call: &Incoming) -> Reply {
+    let shown = state.ledger.products().filter(|product| !product.deleted);
+    let all: Vec<Value> = shown.map(|product| show::product(state, product, context(call))).collect();
+    list::page(state, call, all).unwrap_or_else(invalid_parameter)
+}
+
+/// The variations of a product, by their ids. A product that doesn't exist has none.
+fn variations(state: &State, call: &Incoming, product: &str) -> Reply {
+    let held = state.ledger.product(product).filter(|held| !show::is_simple(held));
+    let mut variants: Vec<(&Product, &Variant)> = Vec::new();
+    if let Some(held) = held {
+        variants
+            .extend(held.variants.iter().filter(|variant| !variant.deleted).map(|variant| (held, variant)));
+    }
+    variants.sort_by_key(|(_, variant)| variant.id.parse::<u64>().unwrap_or_default());
+    let all = variants.into_iter().map(|(held, variant)| show::variation(state, held, variant)).collect();
+    list::page(state, call, all).unwrap_or_else(invalid_parameter)
+}
