@@ -36,6 +36,7 @@ mod treez;
 mod webhooks;
 
 pub use chaos::Chaos;
+pub use exchange::ChangedLevel;
 pub use handle::ShopHandle;
 pub use machine::{MachineReply, MachineRequest, MachineWebhook, ShopMachine};
 pub use machine_acts::Offer;
