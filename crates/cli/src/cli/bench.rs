@@ -123,7 +123,7 @@ pub(crate) struct IngestBench {
     /// Webhooks a second; 0 sends as fast as they are accepted.
     #[arg(long, default_value_t = 0)]
     pub(crate) rate: u64,
-    /// Number of connections that send, one webhook at a time each.
+    /// Number of connections that send, one webhook at a time each; at a low rate no more than twice the rate.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) connections: u32,
 }
