@@ -16,7 +16,7 @@ export function connections(load) {
   return new Map(numbers.map((index) => [`shop-${index}`, { secret: SECRET, store: `store-${index}` }]));
 }
 
-/** Reports of levels: each has a quantity other than the one before of its item, in the order of its clock. */
+/** Reports of levels: each has a quantity that no other of its item has, in the order of its clock. */
 export function levels(load) {
   return Array.from({ length: load.events }, (_, index) => level(load, index));
 }
@@ -25,7 +25,7 @@ function level(load, index) {
   const store = index % load.stores;
   const round = Math.floor(index / load.stores);
   const item = FIRST_ITEM + store * 1000 + (round % load.items);
-  const available = 1000 - (Math.floor(round / load.items) % 900);
+  const available = 1001 + Math.floor(round / load.items);
   const at = new Date(20_000 * DAY_MS + round * 1000).toISOString().replace(".000Z", "Z");
   const body = Buffer.from(
     `{"inventory_item_id":${item},"location_id":${LOCATION},"available":${available},"updated_at":"${at}",` +

@@ -1,5 +1,7 @@
 //! Measurements, on temporary servers in a temporary folder.
 
+mod arrivals;
+mod changes;
 mod cpu;
 mod feed;
 mod http;
@@ -7,10 +9,14 @@ mod ingest;
 mod latencies;
 mod load_thread;
 mod machine;
+mod numbering;
 mod passthrough;
 mod pipeline;
+mod propagate;
 mod replay;
 mod report;
+mod shops;
+mod watch;
 
 use crate::{
     cli::{Bench, Benched, LatencyBench, Load, Output, PipelineBench},
@@ -36,6 +42,7 @@ pub(crate) async fn run(arguments: Bench, output: Output) -> Result<(), Failed> 
             let in_flight = IN_FLIGHT_MAX;
             pipeline::run(PipelineBench { load, rate, in_flight, http, apart }, output).await
         }
+        Benched::Propagate(arguments) => propagate::run(arguments, output).await,
         Benched::Ingest(arguments) => ingest::run(arguments, output).await,
         Benched::Replay(arguments) => replay::run(arguments, output).await,
     }
@@ -63,6 +70,14 @@ async fn intake(servers: &Servers) -> Result<Intake, Failed> {
     };
     let limits = Limits::new(u32::MAX, u32::MAX);
     Ok(Intake::new(&service, Directory::new(servers.store.clone()), limits)?)
+}
+
+/// Fails if deliveries were refused: the record would lack them.
+fn none_refused(refused: u64) -> Result<(), Failed> {
+    match refused {
+        0 => Ok(()),
+        refused => Err(Failed::Other(format!("{refused} deliveries were refused: a lower rate is needed"))),
+    }
 }
 
 /// Converts a count for calculating rates, shares and times.

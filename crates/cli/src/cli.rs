@@ -6,7 +6,9 @@ mod program;
 mod signing;
 mod users;
 
-pub(crate) use bench::{Bench, Benched, IngestBench, LatencyBench, Load, PipelineBench, ReplayBench};
+pub(crate) use bench::{
+    Bench, Benched, IngestBench, LatencyBench, Load, PipelineBench, PropagateBench, ReplayBench,
+};
 pub(crate) use decisions::{
     Baseline, Conflicts, ConflictsVerb, ConnectionVerb, Connections, IgnoreLocation, Link, LinkLocation,
     Take, Unlink, Wait,
@@ -200,7 +202,7 @@ pub(crate) enum Verb {
     /// Measure throughput, latency and CPU time on temporary servers.
     #[command(
         after_help = "Example:\n  tillflow bench pipeline --events 200000\n  tillflow bench latency --rate 1700\n  \
-                      tillflow bench ingest --connections 64\n  tillflow bench replay"
+                      tillflow bench propagate --rate 100\n  tillflow bench ingest --connections 64\n  tillflow bench replay"
     )]
     Bench(Bench),
     /// Show the version, and the commit that this program was built from.

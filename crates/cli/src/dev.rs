@@ -1,7 +1,7 @@
 //! Runs everything on this machine, in one process except for the broker and the database.
 
 mod demo;
-mod provision;
+pub(crate) mod provision;
 mod services;
 
 use crate::{

@@ -40,6 +40,19 @@ pub(crate) struct Reply {
     pub(crate) operation: String,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) changes: Vec<Change>,
+    /// Levels after these changes, for the record of calls.
+    pub(crate) levels: Vec<ChangedLevel>,
+}
+
+/// A level after a call that changed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedLevel {
+    /// The platform's id of the item.
+    pub item: String,
+    /// The platform's id of the location.
+    pub location: String,
+    /// The quantity, as a decimal without trailing zeros.
+    pub quantity: String,
 }
 
 impl Reply {

@@ -38,6 +38,7 @@ mod webhooks;
 mod woocommerce;
 
 pub use chaos::Chaos;
+pub use exchange::ChangedLevel;
 pub use handle::ShopHandle;
 pub use machine::{MachineReply, MachineRequest, MachineWebhook, ShopMachine};
 pub use machine_acts::Offer;

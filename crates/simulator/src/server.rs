@@ -1,10 +1,12 @@
 //! The HTTP server: receives calls, injects faults, passes calls to the platform, records them.
 
 use crate::chaos::{Call, FaultInjector};
-use crate::exchange::{Incoming, Reply, decode_form};
+use crate::exchange::{ChangedLevel, Incoming, Reply, decode_form};
+use crate::ledger::Change;
 use crate::lock;
 use crate::open_shop::OpenShop;
 use crate::recent::Recent;
+use crate::state::State;
 use crate::webhooks::Outbox;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -32,6 +34,8 @@ pub(crate) const CALLS_MAX: usize = 20_000;
 /// A call that the platform received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedCall {
+    /// Time at which the call had arrived as a whole.
+    pub arrived_at: DateTime<Utc>,
     /// Time of the response.
     pub at: DateTime<Utc>,
     /// The HTTP method.
@@ -46,6 +50,8 @@ pub struct RecordedCall {
     pub traceparent: Option<String>,
     /// The HTTP status of the response, faults included; 0 where the connection was closed instead.
     pub status: u16,
+    /// The levels that the call changed, as they were after it; none of a repetition.
+    pub levels: Vec<ChangedLevel>,
 }
 
 /// State shared by the server, the sender of webhooks and the shop's handles.
@@ -81,6 +87,7 @@ impl Inner {
             return Ok(Reply::of(503, json!({"errors": "Service unavailable"})));
         }
         let mut reply = shop.respond(call, now);
+        reply.levels = levels(&shop.state, &reply.changes);
         let webhooks = shop.announce(&reply.changes, now);
         self.outbox.push(webhooks);
         match chance {
@@ -94,8 +101,9 @@ impl Inner {
         Ok(reply)
     }
 
-    fn record(&self, call: &Incoming, reply: &Reply, is_sent: bool) {
+    fn record(&self, arrived_at: DateTime<Utc>, call: &Incoming, reply: &Reply, is_sent: bool) {
         lock(&self.calls).push(RecordedCall {
+            arrived_at,
             at: Utc::now(),
             method: call.method.clone(),
             path: call.path.clone(),
@@ -103,8 +111,19 @@ impl Inner {
             idempotency_key: reply.idempotency_key.clone(),
             traceparent: call.header("traceparent").map(str::to_owned),
             status: if is_sent { reply.status } else { 0 },
+            levels: reply.levels.clone(),
         });
     }
+}
+
+/// The levels among `changes`.
+fn levels(state: &State, changes: &[Change]) -> Vec<ChangedLevel> {
+    let level = |change: &Change| {
+        let Change::Level(item, location) = change else { return None };
+        let quantity = state.ledger.level(item, location)?.text();
+        Some(ChangedLevel { item: item.clone(), location: location.clone(), quantity })
+    };
+    changes.iter().filter_map(level).collect()
 }
 
 /// Serves without end; drop it to stop it.
@@ -146,6 +165,7 @@ async fn respond(request: Request<Body>, inner: &Inner) -> Result<Response<Full<
     let Ok(Ok(collected)) = collected else {
         return Ok(response(&Reply::of(413, json!({"errors": "Payload too large or too slow"}))));
     };
+    let arrived_at = Utc::now();
     let text = |value: &hyper::header::HeaderValue| value.to_str().ok().map(str::to_owned);
     let headers = parts.headers.iter();
     let call = Incoming {
@@ -160,7 +180,7 @@ async fn respond(request: Request<Body>, inner: &Inner) -> Result<Response<Full<
         Ok(reply) => reply,
         Err(Reset(reply)) => reply.as_ref(),
     };
-    inner.record(&call, reply, outcome.is_ok());
+    inner.record(arrived_at, &call, reply, outcome.is_ok());
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }

@@ -17,8 +17,8 @@ pub struct StoreConfig {
     /// The name of the key that seals new credentials.
     #[serde(default)]
     pub current_key: String,
-    /// Upper limit of the connections of one process, without the listener's. A quarter of them, but at least one, are
-    /// for the transactions of `apply` alone; so at least two are needed.
+    /// Upper limit of the connections of one process, without the listener's. A quarter of them, but two if
+    /// there are four or more, are for the transactions of `apply` alone; at least two are needed.
     #[serde(default = "default_connections")]
     pub max_connections: u32,
     /// Time limit of a statement on the server, in milliseconds.
@@ -31,6 +31,8 @@ pub struct StoreConfig {
 
 /// One connection in so many is for the transactions of `apply`.
 const APPLY_SHARE: u32 = 4;
+/// Number of connections for them, where half of all are as many: a second transaction must not wait for the first.
+const APPLY_LEAST: u32 = 2;
 
 fn default_url() -> String {
     "postgres://localhost/tillflow".to_owned()
@@ -60,7 +62,8 @@ impl StoreConfig {
 
     /// The connections for the transactions of `apply`.
     pub(crate) fn apply_connections(&self) -> usize {
-        usize::try_from(self.max_connections / APPLY_SHARE).unwrap_or(usize::MAX).max(1)
+        let share = (self.max_connections / APPLY_SHARE).max(APPLY_LEAST).min(self.max_connections / 2);
+        usize::try_from(share).unwrap_or(usize::MAX).max(1)
     }
 
     /// The connections for everything else.
@@ -126,5 +129,22 @@ impl fmt::Debug for StoreConfig {
             .field("max_connections", &self.max_connections)
             .field("statement_timeout_ms", &self.statement_timeout_ms)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apply_has_a_quarter_of_the_connections_and_two_where_half_are_as_many() {
+        let shares = |max_connections| {
+            let config = StoreConfig { max_connections, ..StoreConfig::default() };
+            (config.apply_connections(), config.pool_connections())
+        };
+        let expected = [(2, (1, 1)), (3, (1, 2)), (4, (2, 2)), (8, (2, 6)), (16, (4, 12))];
+        for (max_connections, share) in expected {
+            assert_eq!(shares(max_connections), share, "of {max_connections}");
+        }
     }
 }

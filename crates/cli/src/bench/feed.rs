@@ -1,22 +1,26 @@
 //! Connections of many stores, and their signed deliveries.
 
-use crate::{cli::Load, failure::Failed};
+use super::numbering::{self, FIRST_LEVEL, LevelReport, Numbering};
+use crate::{
+    cli::Load,
+    dev::provision::{self, READ_ONLY, Wanted},
+    failure::Failed,
+};
 use ::ingest::{Intake, Reply, Webhook};
 use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use model::{BaselineRule, ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
 use simulator::{SampleLevel, SampleProduct, SampleVariant, SampleWebhook, SimulatedPlatform, Unsigned};
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
-use store::{Connection, Health, LocationSetup, Rules, Store, StoreSetup};
+use std::time::{Duration, Instant};
+use store::Store;
 
 const SECRET: &str = "bench-secret-bench-secret";
+/// The intake's URL as registered at the platform; signatures may depend on it.
+const INTAKE_URL: &str = "http://localhost";
 
 /// The platform that the stores sell on: the first whose webhooks report products and levels one by one.
 pub(crate) fn platform() -> Result<&'static dyn SimulatedPlatform, Failed> {
-    let updated_at = chrono::DateTime::UNIX_EPOCH;
+    let updated_at = DateTime::UNIX_EPOCH;
     let level = SampleLevel { item: 1, location: "1", available: 1, updated_at };
     let product = SampleProduct { id: 1, title: "", variants: &[], updated_at, is_new: true };
     let reports = |platform: &&'static dyn SimulatedPlatform| {
@@ -40,15 +44,17 @@ pub(crate) struct Signed {
 impl Signed {
     fn new(
         platform: &dyn SimulatedPlatform,
-        connection: String,
+        store: u32,
         delivery: &str,
         webhook: Option<SampleWebhook>,
     ) -> Result<Self, Failed> {
+        let connection = provision::connection_id(&numbering::store_id(store), platform.name());
+        let url = provision::webhook_url(INTAKE_URL, platform.name(), &connection);
         let SampleWebhook { topic, body } = webhook.ok_or_else(unreported)?;
         let unsigned = Unsigned {
             account: "bench",
             secret: SECRET,
-            url: "",
+            url: &url,
             topic,
             id: delivery,
             body: body.as_bytes(),
@@ -117,87 +123,76 @@ pub(crate) fn due(began: Instant, index: usize, rate: u64) -> Instant {
 
 /// Creates the stores, each with one connection and one location.
 pub(crate) async fn provision(store: &Store, load: &Load) -> Result<(), Failed> {
-    let unusable = |error: model::InvalidId| Failed::Other(error.to_string());
     let platform = platform()?;
-    let tenant = TenantId::new("bench").map_err(unusable)?;
-    store.upsert_tenant(&tenant).await?;
     for index in 0..load.stores {
-        let id = StoreId::new(&format!("store-{index}")).map_err(unusable)?;
-        let location = LocationId::new(&format!("store-{index}-main")).map_err(unusable)?;
-        let connection = ConnectionId::new(&format!("shop-{index}")).map_err(unusable)?;
-        let currency = Currency::new("USD").ok();
-        let (name, timezone) = (id.to_string(), "UTC".to_owned());
-        store
-            .upsert_store(&StoreSetup { tenant: tenant.clone(), id: id.clone(), name, currency, timezone })
-            .await?;
-        let name = "Main".to_owned();
-        let setup = LocationSetup { tenant: tenant.clone(), store: id.clone(), id: location.clone(), name };
-        store.upsert_location(&setup).await?;
-        let row = Connection {
-            tenant: tenant.clone(),
-            store: id,
-            id: connection.clone(),
-            platform: PlatformName::new(platform.name()).map_err(unusable)?,
-            enabled: true,
+        let id = numbering::store_id(index);
+        provision::store(store, &id).await?;
+        let wanted = Wanted {
+            platform: platform.name(),
             base_url: "http://127.0.0.1:9".to_owned(),
             account: String::new(),
-            api_version: String::new(),
             token: "none".to_owned(),
-            secrets: vec![SECRET.to_owned()],
-            notification_url: String::new(),
-            default_location: Some(location.clone()),
-            requests_per_minute: None,
-            rules: Rules { propagate_inventory: false, propagate_prices: false, propagate_products: false },
-            currency,
-            health: Health::Ok,
-            health_reason: None,
-            health_since: None,
-            probe_at: None,
-            baseline: BaselineRule::Store,
-            ignored_locations: BTreeSet::new(),
+            secret: SECRET.to_owned(),
+            locations: vec![platform.samples().location.to_owned()],
+            rules: READ_ONLY,
         };
-        store.upsert_connection(&row).await?;
-        let external = ExternalId::new(platform.samples().location).map_err(unusable)?;
-        store.upsert_location_link(&connection, &external, &location).await?;
+        provision::connection(store, &id, INTAKE_URL, wanted).await?;
     }
     Ok(())
 }
 
-const fn item(store: u32, item: u32) -> u64 {
-    9_000_000_000_000_000 + (store as u64) * 1000 + item as u64
-}
-
 /// Returns a product of each store with all its items as variants.
 pub(crate) fn products(load: &Load) -> Result<Vec<Signed>, Failed> {
-    let (platform, updated_at) =
-        (platform()?, chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(19_000));
+    let (platform, updated_at) = (platform()?, day(19_000));
     let product = |store: u32| {
         let variant = |index: u32| {
-            let (title, sku) = (format!("Size {index}"), format!("S{store}-{index}"));
-            SampleVariant { id: item(store, index), item: item(store, index), title, sku, price: "19.99" }
+            let (title, sku) = (format!("Size {index}"), numbering::sku(store, index));
+            let item = numbering::item_id(store, index);
+            SampleVariant { id: item, item, title, sku, price: "19.99" }
         };
         let variants: Vec<SampleVariant> = (0..load.items).map(variant).collect();
-        let (id, title) = (item(store, 999), "Product");
+        let (id, title) = (numbering::product_id(store), "Product");
         let sample = SampleProduct { id, title, variants: &variants, updated_at, is_new: true };
-        let webhook = platform.product_webhook(&sample);
-        Signed::new(platform, format!("shop-{store}"), &format!("product-{store}"), webhook)
+        Signed::new(platform, store, &format!("product-{store}"), platform.product_webhook(&sample))
     };
     (0..load.stores).map(product).collect()
 }
 
-/// Returns reports of levels: each has a quantity other than the one before of its item, in the order of its clock.
+/// Returns a report of the first level of each item, before those of [`levels`].
+pub(crate) fn first_levels(load: &Load) -> Result<Vec<Signed>, Failed> {
+    let platform = platform()?;
+    let items = (0..load.stores).flat_map(|store| (0..load.items).map(move |item| (store, item)));
+    let level = |(store, item)| {
+        let report = LevelReport { store, item, available: FIRST_LEVEL };
+        level(platform, &report, day(19_500), &format!("first-{store}-{item}"))
+    };
+    items.map(level).collect()
+}
+
+/// Returns reports of levels: each has a quantity that no other of its item has, in the order of its clock.
 pub(crate) fn levels(load: &Load) -> Result<Vec<Signed>, Failed> {
-    let (platform, base) = (platform()?, chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_000));
-    let location = platform.samples().location;
+    let (platform, numbering, base) = (platform()?, Numbering::of(load), day(20_000));
     let level = |index: u64| {
-        let store = u32::try_from(index % u64::from(load.stores)).unwrap_or(0);
-        let round = index / u64::from(load.stores);
-        let number = u32::try_from(round % u64::from(load.items)).unwrap_or(0);
-        let available = 1000 - i64::try_from((round / u64::from(load.items)) % 900).unwrap_or(0);
-        let updated_at = base + chrono::TimeDelta::seconds(i64::try_from(round).unwrap_or(0));
-        let level = SampleLevel { item: item(store, number), location, available, updated_at };
-        let webhook = platform.level_webhook(&level);
-        Signed::new(platform, format!("shop-{store}"), &format!("level-{index}"), webhook)
+        let round = i64::try_from(index / u64::from(load.stores)).unwrap_or(0);
+        let updated_at = base + TimeDelta::seconds(round);
+        level(platform, &numbering.report(index), updated_at, &format!("level-{index}"))
     };
     (0..load.events).map(level).collect()
+}
+
+fn level(
+    platform: &dyn SimulatedPlatform,
+    report: &LevelReport,
+    updated_at: DateTime<Utc>,
+    delivery: &str,
+) -> Result<Signed, Failed> {
+    let LevelReport { store, item, available } = *report;
+    let (item, location) = (numbering::item_id(store, item), platform.samples().location);
+    let level = SampleLevel { item, location, available, updated_at };
+    Signed::new(platform, store, delivery, platform.level_webhook(&level))
+}
+
+/// That many days after 1970 began.
+fn day(count: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(count)
 }

@@ -20,6 +20,10 @@ use tokio::{
 /// Upper limit of a response's size, in bytes.
 const RESPONSE_BYTES_MAX: usize = 16 * 1024;
 
+/// Upper limit of the seconds for which a connection waits until its next webhook is due: the intake closes one that is
+/// idle for five.
+const IDLE_SECONDS_MAX: u64 = 2;
+
 /// The intake's configuration for senders that have one address, each of which sends everything through one connection.
 pub(crate) fn config() -> ::ingest::Config {
     let config = ::ingest::Config { requests_per_minute: u32::MAX, ..::ingest::Config::default() };
@@ -49,8 +53,8 @@ pub(crate) fn request(signed: &feed::Signed) -> Vec<u8> {
     bytes
 }
 
-/// Sends webhooks through `connections` connections, one webhook at a time each: at `rate` a second, or, if that is 0, as
-/// fast as they are accepted.
+/// Sends webhooks through at most `connections` connections, one webhook at a time each: at `rate` a second, or, if that
+/// is 0, as fast as they are accepted.
 pub(crate) async fn send(
     requests: Vec<Vec<u8>>,
     address: SocketAddr,
@@ -59,7 +63,7 @@ pub(crate) async fn send(
 ) -> Result<Sent, Failed> {
     let (requests, next, began) = (requests.into(), Arc::new(AtomicUsize::new(0)), Instant::now());
     let mut senders = JoinSet::new();
-    for _ in 0..connections {
+    for _ in 0..busy(connections, rate) {
         let sender = Sender { requests: Arc::clone(&requests), next: Arc::clone(&next), began, rate };
         senders.spawn(sender.run(address));
     }
@@ -70,6 +74,12 @@ pub(crate) async fn send(
         all.refused += sent.refused;
     }
     Ok(all)
+}
+
+/// The number of connections that are never idle for too long at that rate.
+fn busy(connections: u32, rate: u64) -> u32 {
+    let often_enough = u32::try_from(rate.saturating_mul(IDLE_SECONDS_MAX)).unwrap_or(u32::MAX);
+    if rate == 0 { connections } else { connections.min(often_enough) }
 }
 
 /// The responses to webhooks.
@@ -130,5 +140,16 @@ async fn read_response(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io:
         }
         let status = text.split_whitespace().nth(1).and_then(|status| status.parse().ok());
         return status.ok_or_else(|| std::io::ErrorKind::InvalidData.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_a_low_rate_few_connections_send_so_that_none_is_closed_as_idle() {
+        assert_eq!([busy(256, 0), busy(256, 1), busy(256, 50), busy(256, 1700)], [256, 2, 100, 256]);
+        assert_eq!([busy(8, 50), busy(256, u64::MAX)], [8, 256]);
     }
 }

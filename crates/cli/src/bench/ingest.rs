@@ -61,15 +61,11 @@ async fn measure(scratch: &Scratch, servers: &Servers, arguments: &IngestBench) 
     let machine = machine.since();
     stop.cancel();
     serving.await.map_err(|error| Failed::Other(error.to_string()))??;
-    Ok(Report::of(Figures {
-        bench: BENCH,
-        events: sent.latencies.count(),
-        seconds,
+    let figures = Figures {
         rate,
         refused: sent.refused,
-        latencies: Some(&sent.latencies),
-        cpu,
-        partitions: servers.bus.partitions.get(),
-        machine,
-    }))
+        latency_ms: Some(sent.latencies.quantiles_ms()),
+        ..Figures::of(BENCH, sent.latencies.count(), seconds, servers.bus.partitions, machine)
+    };
+    Ok(Report::of(figures, cpu))
 }

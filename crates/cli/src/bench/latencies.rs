@@ -3,7 +3,7 @@
 use crate::failure::Failed;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// Decimal digits to which a duration is recorded.
 const DIGITS: u8 = 3;
@@ -52,6 +52,13 @@ pub(crate) struct QuantilesMs {
     pub(crate) p99: f64,
     pub(crate) p999: f64,
     pub(crate) max: f64,
+}
+
+impl fmt::Display for QuantilesMs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { p50, p90, p99, p999, max } = self;
+        write!(f, "p50 {p50:.1}, p90 {p90:.1}, p99 {p99:.1}, p99.9 {p999:.1}, at most {max:.1}")
+    }
 }
 
 #[cfg(test)]

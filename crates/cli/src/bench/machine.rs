@@ -29,6 +29,23 @@ pub(crate) struct Machine {
     pub(crate) sync_delay_ms: u64,
 }
 
+impl Machine {
+    /// The machine in words.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let Self { cores, steal_percent, fsync_ms, fsync_max_ms, sync_delay_ms } = self;
+        let mut lines = vec![format!(
+            "  the machine: {cores} cores, {steal_percent:.1} % of their time taken by its host; a sync to disk took \
+             {fsync_ms:.2} ms, {fsync_max_ms:.2} ms at most"
+        )];
+        if *sync_delay_ms > 0 {
+            lines.push(format!(
+                "  each sync of the broker and the database was prolonged by {sync_delay_ms} ms"
+            ));
+        }
+        lines
+    }
+}
+
 /// The machine before a measurement.
 pub(crate) struct MachineBefore {
     syncs_ms: Vec<f64>,

@@ -1,6 +1,7 @@
 //! Measures signed deliveries through RAW, all stages and Postgres to APPLIED.
 
 use super::{
+    changes,
     cpu::{self, CpuSeconds},
     feed, http,
     latencies::Latencies,
@@ -14,23 +15,13 @@ use crate::{
     dev::{Composition, Servers, Services},
     failure::Failed,
     output,
-    progress::Progress,
 };
 use ::ingest::{Intake, Reply, WAITING_MAX};
-use bus::{AppliedReader, Bus, BusConfig, Start};
+use bus::BusConfig;
 use runner::Metrics;
 use sandbox::Scratch;
-use std::{
-    net::SocketAddr,
-    pin::Pin,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, pin::Pin, time::Instant};
 use tokio::{sync::oneshot, task::JoinHandle};
-
-/// Time without a change after which the measurement is aborted.
-const STALLED: Duration = Duration::from_mins(1);
-/// Upper limit of changes that are read at once.
-const CHANGES_MAX: usize = 1024;
 
 pub(crate) async fn run(arguments: PipelineBench, output: Output) -> Result<(), Failed> {
     let bench = if arguments.http { "pipeline over HTTP" } else { "pipeline" };
@@ -46,8 +37,8 @@ pub(crate) async fn run(arguments: PipelineBench, output: Output) -> Result<(), 
     let streams = if arguments.apart { passthrough::ALL } else { passthrough::OF_ONE_PASS };
     let plain =
         passthrough::run(scratch.path(), partitions, events, arguments.load.sync_delay(), streams).await?;
-    let report = Report { apart: arguments.apart, pass_through_events_per_second: Some(plain), ..measured };
-    report.print(earlier.as_ref(), output)
+    let figures = Figures { pass_through_events_per_second: Some(plain), ..measured.figures };
+    Report { figures, ..measured }.print(earlier.as_ref(), output)
 }
 
 async fn measure(
@@ -95,17 +86,13 @@ async fn measure(
     let cpu = CpuSeconds::now(nats, postgres).since(before);
     let machine = machine.since();
     services.stop().await?;
-    Ok(Report::of(Figures {
-        bench,
-        events: observed.latencies.count(),
-        seconds,
+    let figures = Figures {
         rate: arguments.rate,
-        refused: 0,
-        latencies: Some(&observed.latencies),
-        cpu: cpu.with_load(observed.cpu_seconds + sender),
-        partitions: servers.bus.partitions.get(),
-        machine,
-    }))
+        latency_ms: Some(observed.latencies.quantiles_ms()),
+        apart: arguments.apart,
+        ..Figures::of(bench, observed.latencies.count(), seconds, servers.bus.partitions, machine)
+    };
+    Ok(Report::of(figures, cpu.with_load(observed.cpu_seconds + sender)))
 }
 
 /// Waits for a task.
@@ -127,7 +114,7 @@ async fn send(
     in_flight: usize,
     rate: u64,
 ) -> Result<f64, Failed> {
-    none_refused(feed::send(deliveries, &intake, rate, in_flight).await)?;
+    super::none_refused(feed::send(deliveries, &intake, rate, in_flight).await)?;
     Ok(0.0)
 }
 
@@ -143,15 +130,8 @@ async fn send_over_http(
         Ok((sent.refused, cpu::of_this_thread()))
     })
     .await?;
-    none_refused(refused)?;
+    super::none_refused(refused)?;
     Ok(seconds)
-}
-
-fn none_refused(refused: u64) -> Result<(), Failed> {
-    match refused {
-        0 => Ok(()),
-        refused => Err(Failed::Other(format!("{refused} deliveries were refused: a lower rate is needed"))),
-    }
 }
 
 /// Changes of deliveries, as a reader of APPLIED saw them.
@@ -169,32 +149,10 @@ async fn observe(
     is_stocked: oneshot::Sender<()>,
     expected: u64,
 ) -> Result<Observed, Failed> {
-    // The measurement doesn't validate changes: propagate does, and is measured.
-    let mut applied = Bus::connect(&config).await?.read_applied_all(None, Start::First).await?;
-    wait_for(&mut applied, stocked as u64, "the products").await?;
+    let mut applied = changes::read(config).await?;
+    changes::wait_for(&mut applied, stocked as u64, "the products", |_| Ok(true)).await?;
     is_stocked.send(()).ok();
     let before = cpu::of_this_thread();
-    let latencies = wait_for(&mut applied, expected, "the deliveries").await?;
+    let latencies = changes::wait_for(&mut applied, expected, "the deliveries", |_| Ok(true)).await?;
     Ok(Observed { latencies, cpu_seconds: cpu::of_this_thread() - before })
-}
-
-/// Waits for `count` changes; returns the time from the intake to here of each.
-async fn wait_for(applied: &mut AppliedReader, count: u64, what: &'static str) -> Result<Latencies, Failed> {
-    let mut latencies = Latencies::new()?;
-    let progress = Progress::new(what);
-    progress.expect(count);
-    while latencies.count() < count {
-        let taken = tokio::time::timeout(STALLED, applied.waiting(CHANGES_MAX)).await;
-        let taken = taken.map_err(|_| {
-            let came = latencies.count();
-            Failed::Other(format!("only {came} of {count} changes came within {STALLED:?}"))
-        })??;
-        let now = runner::now();
-        for message in &taken {
-            latencies.record(Duration::from_micros(now.micros_since(message.event.time)))?;
-        }
-        progress.add(taken.len() as u64);
-    }
-    progress.finish();
-    Ok(latencies)
 }

@@ -43,15 +43,10 @@ async fn measure(scratch: &Scratch, servers: &Servers, arguments: &ReplayBench) 
     let replayed = replay::commit(&bus, &servers.store, &servers.store, true).await?;
     let seconds = began.elapsed().as_secs_f64();
     let cpu = CpuSeconds::now(nats, postgres).since(before);
-    Ok(Report::of(Figures {
-        bench: BENCH,
-        events: replayed.deliveries,
-        seconds,
-        rate: 0,
+    let machine = machine.since();
+    let figures = Figures {
         refused,
-        latencies: None,
-        cpu,
-        partitions: servers.bus.partitions.get(),
-        machine: machine.since(),
-    }))
+        ..Figures::of(BENCH, replayed.deliveries, seconds, servers.bus.partitions, machine)
+    };
+    Ok(Report::of(figures, cpu))
 }

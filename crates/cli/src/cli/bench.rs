@@ -19,6 +19,19 @@ tillflow bench pipeline --output json > before.json\n  tillflow bench pipeline -
     /// Measure the time from the intake to APPLIED at a steady rate of deliveries.
     #[command(after_help = "Example:\n  tillflow bench latency --rate 1700")]
     Latency(LatencyBench),
+    /// Measure the time from the intake to APPLIED, and to the call that writes the value to another platform.
+    ///
+    /// Signed webhooks over HTTP report levels at a steady rate. Each store has a second connection, to a simulated
+    /// platform, which reports each write back to the intake. A connection is called no more often than its platform
+    /// allows, and only with the newest value: values that a newer one replaced before their call are counted apart. At
+    /// the end each platform must have the last value of each item.
+    #[command(
+        mut_arg("events", |argument| argument.default_value("3000")),
+        mut_arg("stores", |argument| argument.default_value("20").value_parser(clap::value_parser!(u32).range(1..=200))),
+        after_help = "Example:\n  tillflow bench propagate --rate 100 --events 6000\n  \
+tillflow bench propagate --stores 2 --items 5      # more than their platform accepts: values are replaced"
+    )]
+    Propagate(PropagateBench),
     /// Measure signed webhooks over HTTP until the response that they are on disk.
     #[command(after_help = "Example:\n  tillflow bench ingest --connections 64")]
     Ingest(IngestBench),
@@ -65,7 +78,7 @@ pub(crate) struct PipelineBench {
     /// Deliveries a second; 0 sends as fast as they are accepted.
     #[arg(long, default_value_t = 0)]
     pub(crate) rate: u64,
-    /// Upper limit of deliveries that wait for their response at once.
+    /// Upper limit of deliveries that wait for their response at once; with `--http` at most 256, one for each connection.
     #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) in_flight: u32,
     /// Send over HTTP, through at most 256 connections, from a thread whose CPU time is reported apart.
@@ -92,13 +105,25 @@ pub(crate) struct LatencyBench {
 }
 
 #[derive(Debug, Clone, Args)]
+pub(crate) struct PropagateBench {
+    #[command(flatten)]
+    pub(crate) load: Load,
+    /// Deliveries a second.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) rate: u64,
+    /// Run normalize, dedupe and enrich apart, with a stream between each two, instead of in one pass.
+    #[arg(long)]
+    pub(crate) apart: bool,
+}
+
+#[derive(Debug, Clone, Args)]
 pub(crate) struct IngestBench {
     #[command(flatten)]
     pub(crate) load: Load,
     /// Webhooks a second; 0 sends as fast as they are accepted.
     #[arg(long, default_value_t = 0)]
     pub(crate) rate: u64,
-    /// Number of connections that send, one webhook at a time each.
+    /// Number of connections that send, one webhook at a time each; at a low rate no more than twice the rate.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) connections: u32,
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use simulator::{Shop, Simulator, SimulatorOptions, Traffic};
 use std::time::Duration;
-use store::Store;
+use store::{Rules, Store};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 /// Time limit for the traffic to end.
@@ -55,7 +55,7 @@ impl Demo {
                 token,
                 secret: shop.webhook_secret,
                 locations: [shop.locations, examples].concat(),
-                propagates: true,
+                rules: Rules::default(),
             };
             let connection = provision::connection(store, &store_id, ingest_url, wanted).await?;
             simulator.set_webhook(&connection.webhook_url);

@@ -17,8 +17,13 @@ pub(crate) struct Wanted<'a> {
     pub(crate) secret: String,
     /// The platform's ids of its locations: the first is the store's main one, each other has a location of its own.
     pub(crate) locations: Vec<String>,
-    pub(crate) propagates: bool,
+    /// The kinds of values that are written to it.
+    pub(crate) rules: Rules,
 }
+
+/// The rules of a connection to which nothing is written.
+pub(crate) const READ_ONLY: Rules =
+    Rules { propagate_inventory: false, propagate_prices: false, propagate_products: false };
 
 /// Creates a store; everything in it belongs to the tenant `demo`.
 pub(crate) async fn store(store: &Store, id: &str) -> Result<(), Failed> {
@@ -34,6 +39,16 @@ pub(crate) async fn store(store: &Store, id: &str) -> Result<(), Failed> {
     Ok(store.upsert_store(&setup).await?)
 }
 
+/// The id of a store's connection to a platform.
+pub(crate) fn connection_id(store_id: &str, platform: &str) -> String {
+    format!("{store_id}-{platform}")
+}
+
+/// The URL to which a platform sends webhooks of a connection.
+pub(crate) fn webhook_url(ingest_url: &str, platform: &str, connection: &str) -> String {
+    format!("{ingest_url}/webhook/{platform}/{connection}")
+}
+
 /// Creates a connection of a store, and the locations that its own are linked to.
 pub(crate) async fn connection(
     store: &Store,
@@ -41,8 +56,9 @@ pub(crate) async fn connection(
     ingest_url: &str,
     wanted: Wanted<'_>,
 ) -> Result<RunningConnection, Failed> {
-    let id = ConnectionId::new(&format!("{store_id}-{}", wanted.platform)).map_err(unusable)?;
-    let webhook_url = format!("{ingest_url}/webhook/{}/{id}", wanted.platform);
+    let id = connection_id(store_id, wanted.platform);
+    let webhook_url = webhook_url(ingest_url, wanted.platform, &id);
+    let id = ConnectionId::new(&id).map_err(unusable)?;
     let main = location(store, store_id, MAIN).await?;
     let connection = Connection {
         tenant: tenant()?,
@@ -58,11 +74,7 @@ pub(crate) async fn connection(
         notification_url: webhook_url.clone(),
         default_location: Some(main.clone()),
         requests_per_minute: None,
-        rules: Rules {
-            propagate_inventory: wanted.propagates,
-            propagate_prices: wanted.propagates,
-            propagate_products: wanted.propagates,
-        },
+        rules: wanted.rules,
         currency: Some(Currency::new("USD").map_err(unusable)?),
         health: Health::Ok,
         health_reason: None,
@@ -103,7 +115,7 @@ pub(crate) async fn examples(store: &Store, ingest_url: &str) -> Result<Vec<Runn
             token: "demo:demo".to_owned(),
             secret: secret(),
             locations: crate::trigger::example_locations(platform.name()),
-            propagates: false,
+            rules: READ_ONLY,
         };
         connections.push(connection(store, "demo", ingest_url, wanted).await?);
     }

@@ -1,7 +1,7 @@
 use crate::client::{call, open, open_with};
 use chrono::{SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
-use simulator::{Chaos, ItemIds, NewVariant, Simulator, SimulatorOptions};
+use simulator::{ChangedLevel, Chaos, ItemIds, NewVariant, Simulator, SimulatorOptions};
 
 const HEADERS: [(&str, &str); 2] = [("authorization", "Bearer the-token"), ("Square-Version", "2026-07-15")];
 
@@ -213,4 +213,22 @@ async fn a_connection_that_is_closed_instead_of_an_answer_has_had_its_effect() {
     assert_eq!(simulator.shop().level(&ids.item, &location).unwrap(), "8");
     let calls = simulator.shop().calls();
     assert_eq!(calls.last().map(|call| call.status), Some(0));
+}
+
+#[tokio::test]
+async fn a_call_is_recorded_with_its_arrival_and_the_levels_that_it_changed_but_a_repetition_with_none() {
+    let chaos = Chaos { response_ms_max: 5, ..Chaos::default() };
+    let simulator = open_with("square", SimulatorOptions { chaos, ..SimulatorOptions::default() }).await;
+    let (ids, location) = stocked(&simulator, 10);
+    let before = Utc::now();
+    let body = adjust("k1", &ids, &location, ("IN_STOCK", "SOLD"), "2.50", &ago(0));
+    for _ in 0..2 {
+        assert_eq!(post(&simulator, CHANGES, body.clone()).await.0, 200);
+    }
+    let calls = simulator.shop().calls();
+    let changed = ChangedLevel { item: ids.item, location, quantity: "7.5".to_owned() };
+    assert_eq!(calls.iter().map(|call| &call.levels[..]).collect::<Vec<_>>(), [&[changed][..], &[]]);
+    for call in calls {
+        assert!(before <= call.arrived_at && call.arrived_at <= call.at, "{call:?}");
+    }
 }

@@ -1,0 +1,43 @@
+//! Small runs of benchmarks, with servers of their own.
+#![expect(clippy::expect_used, reason = "a test may panic, and so may what it is made of")]
+
+use serde_json::Value;
+use std::{
+    fs,
+    process::{Command, Output, Stdio},
+};
+
+/// Runs `tillflow --output json bench` with these arguments.
+fn bench(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tillflow"));
+    command.args(["--output", "json", "bench"]).args(arguments).stdin(Stdio::null());
+    command.output().expect("it can be run")
+}
+
+#[test]
+fn values_arrive_at_the_other_platform_or_are_replaced_by_newer_ones_and_the_last_ones_always_arrive() {
+    // Two shops accept ten calls a second each: far fewer than there are values.
+    let load = ["--events", "1000", "--rate", "500", "--stores", "2", "--items", "5"];
+    let output = bench(&[&["propagate"], &load[..]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let propagation = &report["propagation"];
+    let count = |figure: &str| propagation[figure].as_u64().expect("a count");
+    let (values, coalesced) = (count("values"), count("coalesced"));
+    assert_eq!((report["events"].as_u64(), values + coalesced), (Some(1000), 1000), "{report}");
+    assert!(values >= 10 && coalesced > 0, "the last value of each item at least: {report}");
+    assert!(count("calls") >= values && count("echoes") >= values, "each is reported back: {report}");
+    assert_eq!(count("calls_failed"), 0, "{report}");
+    let within_ms = |latency: &Value, share: &str| latency[share].as_f64().expect("a time");
+    for latency in [&report["latency_ms"], &propagation["latency_ms"]] {
+        let shares = ["p50", "p90", "p99", "p999", "max"].map(|share| within_ms(latency, share));
+        assert!(shares[0] > 0.0 && shares.is_sorted(), "{report}");
+    }
+    assert!(report["cpu_us_per_event"]["load"].as_f64().is_some_and(|load| load > 0.0), "{report}");
+
+    let scratch = sandbox::Scratch::new().expect("a folder to throw away");
+    let file = scratch.path().join("earlier.json");
+    fs::write(&file, &output.stdout).expect("it can be written");
+    let compared = bench(&["pipeline", "--compare", file.to_str().expect("a path in UTF-8")]);
+    assert_eq!(compared.status.code(), Some(2), "a report of another benchmark");
+}
