@@ -203,7 +203,8 @@ mod tests {
             assert_eq!(changes, expected, "{given:?}");
         };
         let ours = ["administrator", "apply", "dedupe", "enrich", "fetch", "ingest", "intake", "normalize"];
-        let ours = ours.into_iter().chain(["operator", "propagate"]).map(|name| (name, Change::Added));
+        let ours =
+            ours.into_iter().chain(["operator", "propagate", "transform"]).map(|name| (name, Change::Added));
         expect(&[], &ours.collect::<Vec<_>>());
         expect(&[], &[]);
         expect(&["--partner", "shop", "till"], &[("partner-till", Change::Added)]);

@@ -342,7 +342,7 @@ fn clover_sends_the_code_of_the_app() {
         ("quotes around it", with(&format!("\"{SECRET}\"")), Mismatch),
         ("base64 of it", with(&STANDARD.encode(SECRET)), Mismatch),
         ("hexadecimal of it", with(&hex(SECRET.as_bytes())), Mismatch),
-        ("per cent signs", with(&SECRET.replace('-', "%2D")), Mismatch),
+        ("per cent signs", with(&SECRET.replace(' ', "%20")), Mismatch),
         ("its half", with(&SECRET[..SECRET.len() / 2]), Mismatch),
         ("a megabyte of text", with(&"a".repeat(1 << 20)), Mismatch),
         ("the first of two wrong", [with("wrong"), with(SECRET)].concat(), Mismatch),
