@@ -27,6 +27,10 @@ pub(super) fn reported(event: &Event, reported: &Product, view: &View<'_>) -> Re
     let value = ProductText { title: reported.title.clone(), description: None };
     let known = view.facts.mirrors.texts.get(&key);
     let is_old = known.is_some_and(|mirror| mirror.is_stale(&field_report(event, &key, Some(value))));
+    if is_old && known.is_some_and(is_gone) {
+        // The prices of a product that was deleted since are forgotten with it.
+        return Ok(Decision::of(Outcome::Stale, ""));
+    }
     let identity = identify(event, reported, view);
     let mut work = Work::new(event, view);
     if is_old {
@@ -55,7 +59,7 @@ pub(super) fn deleted(event: &Event, external: &ExternalId, view: &View<'_>) -> 
     if known.is_some_and(|mirror| mirror.is_stale(&report)) {
         return Decision::of(Outcome::Stale, "");
     }
-    let was_deleted = known.is_some_and(|mirror| mirror.baseline == model::Baseline::Absent);
+    let was_deleted = known.is_some_and(is_gone);
     let mut mirror = known.cloned().unwrap_or_default();
     mirror.forget(&report);
     mirror.link(None);
@@ -81,6 +85,11 @@ pub(super) fn deleted(event: &Event, external: &ExternalId, view: &View<'_>) -> 
         decision.effects.extend(links.effects);
     }
     decision
+}
+
+/// Returns true if the platform's last report of the product was its deletion.
+fn is_gone(mirror: &TextMirror) -> bool {
+    mirror.baseline == model::Baseline::Absent
 }
 
 struct Work<'a> {

@@ -133,8 +133,8 @@ impl Plain {
     /// earlier changes.
     fn product(&mut self, platform: usize, version: i64, known: Option<Content>, reported: Content) {
         if reported.deleted {
+            self.priced.insert(platform, version);
             if std::mem::replace(&mut self.linked[platform], false) {
-                self.priced.insert(platform, version);
                 self.deleted |= !self.linked[1 - platform];
             }
             return;
