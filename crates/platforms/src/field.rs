@@ -10,6 +10,9 @@ use rust_decimal::{
 use serde_json::{Map, Value};
 use stage::{Reject, RejectClass};
 
+/// Decimals of a quantity that a platform sends as a float: finer digits are rounding errors, not the shop's.
+const QUANTITY_DECIMALS: u32 = 6;
+
 /// An object of the payload, with its path.
 pub(crate) struct Object<'a> {
     fields: &'a Map<String, Value>,
@@ -163,7 +166,39 @@ impl<'a> Object<'a> {
             .map_err(|error| self.reject(RejectClass::Data, key, error.to_string()))
     }
 
-    /// The amount under `key`; `None` without a value. The field has no currency of its own; without `currency` it
+    /// The number under `key`, sent as a number or as a text; `None` without a value.
+    pub(crate) fn number(&self, key: &str) -> Result<Option<Decimal>, Reject> {
+        let text = match self.value(key) {
+            None => return Ok(None),
+            Some(Value::String(text)) => text.trim().to_owned(),
+            // The shortest text that parses to the same float: the digits that the platform wrote.
+            Some(Value::Number(number)) => number.to_string(),
+            Some(_) => return Err(self.reject(RejectClass::Schema, key, "not a number")),
+        };
+        let parsed = text.parse().or_else(|_| Decimal::from_scientific(&text));
+        parsed.map(Some).map_err(|_| self.reject(RejectClass::Data, key, "not a decimal number"))
+    }
+
+    /// The number under `key` as a quantity, rounded to [`QUANTITY_DECIMALS`]; `None` without a value.
+    pub(crate) fn quantity(&self, key: &str) -> Result<Option<Quantity>, Reject> {
+        let rounded = |number: Decimal| {
+            Quantity::new(number.round_dp(QUANTITY_DECIMALS))
+                .map_err(|error| self.reject(RejectClass::Data, key, error.to_string()))
+        };
+        self.number(key)?.map(rounded).transpose()
+    }
+
+    /// The number under `key` as an amount, rounded to the minor unit of its currency; `None` without a value. The field
+    /// has no currency of its own; without `currency` it can't be read.
+    pub(crate) fn amount(&self, key: &str, currency: Option<Currency>) -> Result<Option<Money>, Reject> {
+        let Some(number) = self.number(key)? else { return Ok(None) };
+        let currency = currency.ok_or_else(|| self.no_currency(key))?;
+        Money::parse(&number.to_string(), currency)
+            .map(Some)
+            .map_err(|error| self.reject(RejectClass::Data, key, error.to_string()))
+    }
+
+    /// The decimal text under `key` as an amount; `None` without a value. The field has no currency of its own; without `currency` it
     /// can't be read.
     pub(crate) fn money(&self, key: &str, currency: Option<Currency>) -> Result<Option<Money>, Reject> {
         let Some(text) = self.text(key)? else { return Ok(None) };
@@ -248,4 +283,48 @@ impl<'a> Object<'a> {
 fn whole(value: &Value) -> Option<i64> {
     let spelled = || Decimal::from_f64(value.as_f64().filter(|number| number.fract() == 0.0)?)?.to_i64();
     value.as_i64().or_else(spelled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn numbers_come_as_numbers_and_as_texts() {
+        let read = |value: Value| {
+            let body = json!({ "n": value });
+            Object::root(&body).unwrap().quantity("n").map(|found| found.map(|quantity| quantity.to_string()))
+        };
+        for (value, expected) in [
+            (json!(12), Some("12")),
+            (json!(35.0), Some("35")),
+            (json!(0.1 + 0.2), Some("0.3")),
+            (json!(1e-7), Some("0")),
+            (json!("1000"), Some("1000")),
+            (json!(" 3.5 "), Some("3.5")),
+            (json!(-3), Some("-3")),
+            (json!(""), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(read(value.clone()), Ok(expected.map(str::to_owned)), "{value}");
+        }
+        for value in [json!("3 g"), json!(true), json!([1]), json!(1e30), json!("NaN")] {
+            assert!(read(value.clone()).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn dollars_with_too_many_digits_are_rounded_to_cents() {
+        let read = |value: Value, currency: Option<Currency>| {
+            let body = json!({ "m": value });
+            let money = Object::root(&body).unwrap().amount("m", currency);
+            money.map(|money| money.map(|money| money.to_string()))
+        };
+        let dollars = Some(Currency::new("USD").unwrap());
+        assert_eq!(read(json!(16.033), dollars), Ok(Some("16.03 USD".to_owned())));
+        assert_eq!(read(json!("18.306636"), dollars), Ok(Some("18.31 USD".to_owned())));
+        assert_eq!(read(json!(1), None).unwrap_err().class, RejectClass::Config);
+        assert_eq!(read(json!(null), None), Ok(None));
+    }
 }

@@ -8,14 +8,10 @@ mod reported;
 mod ticket;
 
 use crate::{MapContext, Rows, field::Object};
-use model::{Delivery, ExternalId, Money, Patch, Quantity};
-use rust_decimal::Decimal;
+use model::{Delivery, ExternalId, Patch};
 use serde_json::Value;
 use stage::{Reject, RejectClass};
 use std::time::Duration;
-
-/// Decimals of a quantity. Treez sends floats: finer digits are rounding errors of the float, not the shop's.
-const QUANTITY_DECIMALS: u32 = 6;
 
 /// Time for which deliveries with the same bytes count as retries of one delivery. Treez documents neither retries nor
 /// an id of a delivery (README): long enough for a client that repeats a request at once, short compared with the
@@ -58,36 +54,6 @@ fn owned(of: &Object<'_>, key: &str) -> Result<Option<String>, Reject> {
 
 fn patch(of: &Object<'_>, key: &str) -> Result<Patch<String>, Reject> {
     Ok(of.patched(key, owned(of, key)?))
-}
-
-/// A number that is sent as a number or, by older versions, as a text; `None` without a value.
-fn number(of: &Object<'_>, key: &str) -> Result<Option<Decimal>, Reject> {
-    let text = match of.value(key) {
-        None => return Ok(None),
-        Some(Value::String(text)) => text.trim().to_owned(),
-        // The shortest text that parses to the same float: the digits that Treez wrote.
-        Some(Value::Number(number)) => number.to_string(),
-        Some(_) => return Err(of.reject(RejectClass::Schema, key, "not a number")),
-    };
-    let parsed = text.parse().or_else(|_| Decimal::from_scientific(&text));
-    parsed.map(Some).map_err(|_| of.reject(RejectClass::Data, key, "not a decimal number"))
-}
-
-fn quantity(of: &Object<'_>, key: &str) -> Result<Option<Quantity>, Reject> {
-    let rounded = |amount: Decimal| {
-        Quantity::new(amount.round_dp(QUANTITY_DECIMALS))
-            .map_err(|error| of.reject(RejectClass::Data, key, error.to_string()))
-    };
-    number(of, key)?.map(rounded).transpose()
-}
-
-/// An amount in dollars, or in another currency of the connection: Treez never names it.
-fn money(of: &Object<'_>, key: &str, context: MapContext) -> Result<Option<Money>, Reject> {
-    let Some(amount) = number(of, key)? else { return Ok(None) };
-    let currency = context.currency.ok_or_else(|| of.no_currency(key))?;
-    Money::parse(&amount.to_string(), currency)
-        .map(Some)
-        .map_err(|error| of.reject(RejectClass::Data, key, error.to_string()))
 }
 
 /// An id that is sent as a text or as a whole number; `None` without a value or for "N/A".
@@ -135,47 +101,7 @@ pub(super) fn tests_delivery(topic: &str, body: &Value) -> Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::Currency;
     use serde_json::json;
-
-    #[test]
-    fn numbers_come_as_numbers_and_as_texts() {
-        let read = |value: Value| {
-            let body = json!({ "n": value });
-            quantity(&Object::root(&body).unwrap(), "n")
-                .map(|found| found.map(|quantity| quantity.to_string()))
-        };
-        for (value, expected) in [
-            (json!(12), Some("12")),
-            (json!(35.0), Some("35")),
-            (json!(0.1 + 0.2), Some("0.3")),
-            (json!(1e-7), Some("0")),
-            (json!("1000"), Some("1000")),
-            (json!(" 3.5 "), Some("3.5")),
-            (json!(-3), Some("-3")),
-            (json!(""), None),
-            (json!(null), None),
-        ] {
-            assert_eq!(read(value.clone()), Ok(expected.map(str::to_owned)), "{value}");
-        }
-        for value in [json!("3 g"), json!(true), json!([1]), json!(1e30), json!("NaN")] {
-            assert!(read(value.clone()).is_err(), "{value}");
-        }
-    }
-
-    #[test]
-    fn dollars_with_too_many_digits_are_rounded_to_cents() {
-        let read = |value: Value, currency: Option<Currency>| {
-            let body = json!({ "m": value });
-            let money = money(&Object::root(&body).unwrap(), "m", MapContext { currency });
-            money.map(|money| money.map(|money| money.to_string()))
-        };
-        let dollars = Some(Currency::new("USD").unwrap());
-        assert_eq!(read(json!(16.033), dollars), Ok(Some("16.03 USD".to_owned())));
-        assert_eq!(read(json!("18.306636"), dollars), Ok(Some("18.31 USD".to_owned())));
-        assert_eq!(read(json!(1), None).unwrap_err().class, RejectClass::Config);
-        assert_eq!(read(json!(null), None), Ok(None));
-    }
 
     #[test]
     fn an_id_is_the_same_as_a_number_and_as_a_text() {

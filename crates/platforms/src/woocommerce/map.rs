@@ -12,15 +12,10 @@ use super::{
 };
 use crate::{MapContext, Mapped, Rows, field::Object, text};
 use model::{
-    Action, Delivery, EntityKind, ExternalId, Money, Patch, Payload, Quantity, RawDigest, Source,
-    SourceVersion, Timestamp,
+    Action, Delivery, EntityKind, ExternalId, Patch, Payload, RawDigest, Source, SourceVersion, Timestamp,
 };
-use rust_decimal::Decimal;
 use serde_json::Value;
 use stage::{Reject, RejectClass};
-
-/// Number of decimals that a quantity is rounded to: plugins count in floats.
-const QUANTITY_DECIMALS: u32 = 6;
 
 /// The input of a delivery's map.
 struct Reported<'a> {
@@ -120,37 +115,6 @@ fn names(of: &Object<'_>, key: &'static str) -> Result<Option<Vec<String>>, Reje
     let Some(objects) = of.objects(key)? else { return Ok(None) };
     let names = objects.iter().map(|object| name(object, "name"));
     Ok(Some(names.filter_map(Result::transpose).collect::<Result<_, _>>()?))
-}
-
-/// The number under `key`, sent as a number or as a text; `None` without a value.
-fn number(of: &Object<'_>, key: &str) -> Result<Option<Decimal>, Reject> {
-    let text = match of.value(key) {
-        None => return Ok(None),
-        Some(Value::String(text)) => text.trim().to_owned(),
-        // The shortest text that parses to the same float: the digits that PHP wrote.
-        Some(Value::Number(number)) => number.to_string(),
-        Some(_) => return Err(of.reject(RejectClass::Schema, key, "not a number")),
-    };
-    let parsed = text.parse().or_else(|_| Decimal::from_scientific(&text));
-    parsed.map(Some).map_err(|_| of.reject(RejectClass::Data, key, "not a decimal number"))
-}
-
-/// The quantity under `key`; `None` without a value.
-fn quantity(of: &Object<'_>, key: &str) -> Result<Option<Quantity>, Reject> {
-    let rounded = |amount: Decimal| {
-        Quantity::new(amount.round_dp(QUANTITY_DECIMALS))
-            .map_err(|error| of.reject(RejectClass::Data, key, error.to_string()))
-    };
-    number(of, key)?.map(rounded).transpose()
-}
-
-/// The amount under `key`, in the currency of `context`; `None` without a value, as an empty text is.
-fn money(of: &Object<'_>, key: &str, context: MapContext) -> Result<Option<Money>, Reject> {
-    let Some(amount) = number(of, key)? else { return Ok(None) };
-    let currency = context.currency.ok_or_else(|| of.no_currency(key))?;
-    Money::parse(&amount.to_string(), currency)
-        .map(Some)
-        .map_err(|error| of.reject(RejectClass::Data, key, error.to_string()))
 }
 
 /// The id under `key`; `None` without a value and for zero, which stands for no object.

@@ -1,6 +1,6 @@
 //! One item: a product with its one variant, and its level.
 
-use super::{deleted, first, money, quantity, time, version};
+use super::{deleted, first, money, time, version};
 use crate::{MapContext, Mapped, Rows, field::Object};
 use model::{
     Action, EntityKind, ExternalId, InventoryReport, Money, Patch, Payload, Product, ProductStatus, Quantity,
@@ -29,7 +29,7 @@ pub(super) fn item(root: &Object<'_>, context: MapContext) -> Result<Rows, Rejec
 
 /// The quantity, without which the item isn't counted.
 fn available(root: &Object<'_>) -> Result<Option<Quantity>, Reject> {
-    root.object("itemStock")?.map_or(Ok(None), |stock| quantity(&stock, "quantity"))
+    root.object("itemStock")?.map_or(Ok(None), |stock| stock.quantity("quantity"))
 }
 
 /// The level at the merchant's one location. It has no version: nothing shows that an item's time changes with its stock,

@@ -1,6 +1,6 @@
 //! Sellable quantities of a product, and its locations.
 
-use super::{id, quantity, reported::Reported, window};
+use super::{id, reported::Reported, window};
 use crate::{Mapped, Rows, field::Object};
 use model::{Action, ExternalId, InventoryReport, Payload, Quantity, RawDigest, Source, StockedAt};
 use stage::{Reject, RejectClass};
@@ -19,7 +19,7 @@ pub(super) fn levels(reported: &Reported<'_>, data: &Object<'_>, for_sale: bool)
         Ok(located) => located,
         Err(reject) => return vec![Err(reject)],
     };
-    let total = quantity(data, "sellable_quantity");
+    let total = data.quantity("sellable_quantity");
     let known_total = total.as_ref().ok().copied().flatten();
     let sum = located.as_ref().and_then(sum);
     let locations: Vec<ExternalId> = located.iter().flat_map(BTreeMap::keys).cloned().collect();
@@ -52,7 +52,7 @@ fn by_location(data: &Object<'_>) -> Result<Option<Located>, Reject> {
     let mut located = Located::new();
     for part in parts {
         let Some(location) = id(&part, "location_id")? else { return Ok(None) };
-        let amount = quantity(&part, "sellable_quantity");
+        let amount = part.quantity("sellable_quantity");
         let known = located.remove(&location).unwrap_or(Ok(Some(Quantity::ZERO)));
         located.insert(location, added(&part, known, amount));
     }

@@ -1,6 +1,6 @@
 //! A product with its one variant, and its sellable quantities.
 
-use super::{levels, money, owned, patch, reported::Reported, required_id};
+use super::{levels, owned, patch, reported::Reported, required_id};
 use crate::{MapContext, Rows, field::Object, text};
 use model::{Action, Delivery, Money, Patch, Payload, Product, ProductStatus, RawDigest, Variant};
 use serde_json::json;
@@ -87,7 +87,7 @@ fn price(pricing: &Object<'_>, context: MapContext) -> Result<Patch<Money>, Reje
     if pricing.text("price_type")? == Some("TIER") {
         return Ok(Patch::Clear);
     }
-    Ok(pricing.patched("price_sell", money(pricing, "price_sell", context)?))
+    Ok(pricing.patched("price_sell", pricing.amount("price_sell", context.currency)?))
 }
 
 /// `general` and `effects`, in lower case; `None` if neither is reported.

@@ -1,6 +1,6 @@
 //! Tickets of the till: orders.
 
-use super::{id, money, owned, quantity, required_id};
+use super::{id, owned, required_id};
 use crate::{MapContext, Mapped, field::Object};
 use model::{Action, ExternalId, Order, OrderLine, OrderStatus, Payload, SourceVersion};
 use stage::Reject;
@@ -29,9 +29,9 @@ pub(super) fn ticket(data: &Object<'_>, context: MapContext) -> Result<Mapped, R
             external,
             number: id(data, "order_number")?.map(|number| number.to_string()),
             status,
-            total: money(data, "total", context)?,
-            tax: money(data, "tax_total", context)?,
-            discount: money(data, "discount_total", context)?,
+            total: data.amount("total", context.currency)?,
+            tax: data.amount("tax_total", context.currency)?,
+            discount: data.amount("discount_total", context.currency)?,
             placed_at: data.time("date_created")?,
             closed_at: data.time("date_closed")?,
             customer: id(data, "customer_id")?,
@@ -57,9 +57,9 @@ fn line(index: usize, reported: &Object<'_>, context: MapContext) -> Result<Orde
         variant: id(reported, "product_id")?,
         sku: None,
         title: owned(reported, "product_size_name")?,
-        quantity: quantity(reported, "quantity")?.ok_or_else(|| reported.missing("quantity"))?,
-        unit_price: money(reported, "price_sell", context)?,
-        total: money(reported, "price_total", context)?,
+        quantity: reported.quantity("quantity")?.ok_or_else(|| reported.missing("quantity"))?,
+        unit_price: reported.amount("price_sell", context.currency)?,
+        total: reported.amount("price_total", context.currency)?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Levels: the stock of a product, or of a variation.
 
-use super::{Reported, quantity};
+use super::Reported;
 use crate::{Mapped, field::Object};
 use model::{ExternalId, InventoryReport, Payload, Quantity, RawDigest, SourceVersion};
 use serde_json::Value;
@@ -13,7 +13,7 @@ pub(super) fn level(reported: &Reported<'_>, of: &Object<'_>, item: ExternalId) 
         return Err(of.missing("manage_stock"));
     }
     let is_counted = of.value("manage_stock") == Some(&Value::Bool(true));
-    let available = if is_counted { quantity(of, "stock_quantity")? } else { None };
+    let available = if is_counted { of.quantity("stock_quantity")? } else { None };
     Ok(stated(reported, item, available))
 }
 

@@ -1,6 +1,6 @@
 //! Orders. Stock is reported by products: an order moves none.
 
-use super::{Reported, code_patch, money, name, optional_id, quantity, time};
+use super::{Reported, code_patch, name, optional_id, time};
 use crate::{MapContext, Rows, field::Object};
 use model::{EntityKind, Order, OrderLine, OrderStatus, Patch, Payload, RawDigest};
 use stage::Reject;
@@ -24,9 +24,9 @@ pub(super) fn order(reported: &Reported<'_>, root: &Object<'_>) -> Result<Rows, 
         is_test: false,
         number: root.owned("number")?,
         status,
-        total: money(root, "total", context)?,
-        tax: money(root, "total_tax", context)?,
-        discount: money(root, "discount_total", context)?,
+        total: root.amount("total", context.currency)?,
+        tax: root.amount("total_tax", context.currency)?,
+        discount: root.amount("discount_total", context.currency)?,
         placed_at: time(root, "date_created_gmt")?,
         closed_at: time(root, "date_completed_gmt")?,
         // Guests have the number zero.
@@ -68,8 +68,8 @@ fn line(of: &Object<'_>, context: MapContext) -> Result<OrderLine, Reject> {
         variant,
         sku,
         title: name(of, "name")?,
-        quantity: quantity(of, "quantity")?.ok_or_else(|| of.missing("quantity"))?,
-        unit_price: money(of, "price", context)?,
-        total: money(of, "total", context)?,
+        quantity: of.quantity("quantity")?.ok_or_else(|| of.missing("quantity"))?,
+        unit_price: of.amount("price", context.currency)?,
+        total: of.amount("total", context.currency)?,
     })
 }

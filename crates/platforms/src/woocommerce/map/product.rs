@@ -1,6 +1,6 @@
 //! Products: their texts, and the one variant of a product without variations.
 
-use super::{Reported, code_patch, level, money, name, names, variation};
+use super::{Reported, code_patch, level, name, names, variation};
 use crate::{Mapped, Rows, field::Object, woocommerce::kind::Kind};
 use model::{
     Action, EntityKind, ExternalId, Money, Patch, Payload, Product, ProductStatus, RawDigest, SourceVersion,
@@ -105,8 +105,8 @@ pub(super) fn prices(
     reported: &Reported<'_>,
     of: &Object<'_>,
 ) -> Result<(Patch<Money>, Patch<Money>), Reject> {
-    let price = money(of, "price", reported.context)?;
-    let regular = money(of, "regular_price", reported.context)?;
+    let price = of.amount("price", reported.context.currency)?;
+    let regular = of.amount("regular_price", reported.context.currency)?;
     let is_reduced = of.flag("on_sale")? == Some(true);
     let former =
         regular.filter(|regular| is_reduced && price.is_some_and(|price| price.minor < regular.minor));

@@ -95,7 +95,7 @@ fn a_reduced_price_is_the_price_and_the_regular_one_is_the_former() {
     let prices = |price: &str, regular: &str, on_sale: bool| {
         let changes = json!({"price": price, "regular_price": regular, "on_sale": on_sale});
         let variant = product_of(changes).variants.remove(0);
-        let shown = |patch: Patch<Money>| match patch {
+        let shown = |patch: Patch<model::Money>| match patch {
             Patch::Set(money) => money.to_string(),
             other => format!("{other:?}"),
         };
