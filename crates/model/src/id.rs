@@ -123,6 +123,11 @@ impl ExternalId {
         }
     }
 
+    /// The id before all others: no character but control characters is before a space.
+    pub fn least() -> Self {
+        Self(" ".into())
+    }
+
     /// The id as the platform wrote it.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -321,10 +321,10 @@ impl Fold {
             None => drop(self.facts.links.variants.remove(&key)),
         }
         for changed in before.into_iter().chain(variant.clone()).collect::<BTreeSet<_>>() {
-            let links = self.facts.links.variants.iter();
+            let is_linked = view::links_of(&self.facts.links.variants, &key.0).any(|(_, to)| *to == changed);
             let mut linked_by = self.facts.linked_by.get(&changed).cloned().unwrap_or_default();
             linked_by.remove(&key.0);
-            if links.into_iter().any(|((by, _), linked)| *by == key.0 && *linked == changed) {
+            if is_linked {
                 linked_by.insert(key.0.clone());
             }
             identity::note_linked_by(&mut self.facts, &changed, linked_by);

@@ -3,7 +3,7 @@
 //! Decided from the record and the earlier events of the batch, so that the division of events into batches doesn't
 //! matter. A number that two variants have matches neither.
 
-use super::View;
+use super::view::{View, links_of};
 use model::{
     Event, ExternalId, Product, ProductId, Variant, VariantId,
     record::{Facts, SkuCandidate, VariantRow},
@@ -160,9 +160,9 @@ impl<'a> Numbers<'a> {
         if !self.view.is_alone(self.event, &reported.external, &product) {
             return false;
         }
-        let links = &self.view.facts.links.variants;
-        let mut own = links.iter().filter(|((by, _), variant)| by == connection && *variant == id);
-        reported.variants_complete && own.all(|((_, external), _)| !self.reported.contains(external))
+        let mut own =
+            links_of(&self.view.facts.links.variants, connection).filter(|(_, variant)| *variant == id);
+        reported.variants_complete && own.all(|(external, _)| !self.reported.contains(external))
     }
 }
 

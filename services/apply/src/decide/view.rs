@@ -3,7 +3,7 @@
 use model::{
     BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, Event, ExternalId, LevelKey,
     LevelMirror, Link, LinkedRef, LocationId, Mirror, Payload, ProductId, Quantity, Variant, VariantId,
-    record::{ConnectionFacts, Facts, Mirrors},
+    record::{ConnectionFacts, ExternalKey, Facts, Mirrors},
 };
 use std::collections::BTreeMap;
 
@@ -46,6 +46,17 @@ impl LevelIndex {
         }
         self.add(key, mirror);
     }
+}
+
+/// The links of one connection. Those of others are not looked at: a batch has the links of many connections, and looks
+/// for each variant of each of its products.
+pub(super) fn links_of<'l, T>(
+    links: &'l BTreeMap<ExternalKey, T>,
+    connection: &ConnectionId,
+) -> impl Iterator<Item = (&'l ExternalId, &'l T)> {
+    let of = connection.clone();
+    let from = (connection.clone(), ExternalId::least());
+    links.range(from..).take_while(move |((by, _), _)| *by == of).map(|((_, external), to)| (external, to))
 }
 
 /// The facts at the time when an event is decided.
@@ -147,31 +158,27 @@ impl View<'_> {
 
     /// The connection's variants of a product: the platform's ids and ours.
     pub(super) fn variants_of(&self, event: &Event, product: &ProductId) -> Vec<(ExternalId, VariantId)> {
-        let links = self.facts.links.variants.iter();
-        links
-            .filter(|((by, _), _)| *by == event.origin.connection)
+        links_of(&self.facts.links.variants, &event.origin.connection)
             .filter(|(_, variant)| {
                 self.facts.variants.get(*variant).is_some_and(|row| row.product == *product)
             })
-            .map(|((_, external), variant)| (external.clone(), variant.clone()))
+            .map(|(external, variant)| (external.clone(), variant.clone()))
             .collect()
     }
 
     /// The connection's items of a variant.
     pub(super) fn items_of(&self, event: &Event, variant: &VariantId) -> Vec<ExternalId> {
-        let links = self.facts.links.items.iter();
-        links
-            .filter(|((by, _), linked)| *by == event.origin.connection && *linked == variant)
-            .map(|((_, external), _)| external.clone())
+        links_of(&self.facts.links.items, &event.origin.connection)
+            .filter(|(_, linked)| *linked == variant)
+            .map(|(external, _)| external.clone())
             .collect()
     }
 
     /// Returns whether `external` is the connection's only product that is linked to `product`. Two of its products may
     /// be one product of another platform; then it isn't known which of the two a variant belongs to.
     pub(super) fn is_alone(&self, event: &Event, external: &ExternalId, product: &ProductId) -> bool {
-        let links = self.facts.links.products.iter();
-        let own = links.filter(|((by, _), _)| *by == event.origin.connection);
-        own.filter(|(_, linked)| *linked == product).all(|((_, other), _)| other == external)
+        let own = links_of(&self.facts.links.products, &event.origin.connection);
+        own.filter(|(_, linked)| *linked == product).all(|(other, _)| other == external)
     }
 
     /// Returns whether another connection links a variant of the product.
@@ -265,5 +272,25 @@ pub(super) fn links(event: &Event, facts: &Facts) -> Vec<Link> {
         | Payload::Account(_)
         | Payload::Instruction { .. }
         | Payload::Deleted { .. } => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_links_of_a_connection_are_found_whatever_their_ids_and_no_others() {
+        let connection = |name: &str| ConnectionId::new(name).unwrap();
+        let external = |id: &str| ExternalId::new(id).unwrap();
+        let ids = [" ", " a", "!", "0", "9", "Z", "a", "~", "\u{a0}", "é", "\u{10ffff}"];
+        let mut links = BTreeMap::new();
+        for (by, id) in ["a", "a-b", "b", "b1", "c"].iter().flat_map(|by| ids.iter().map(move |id| (by, id)))
+        {
+            links.insert((connection(by), external(id)), format!("{by} {id}"));
+        }
+        let found: Vec<&String> = links_of(&links, &connection("b")).map(|(_, to)| to).collect();
+        assert_eq!(found, ids.map(|id| format!("b {id}")).iter().collect::<Vec<_>>());
+        assert_eq!(links_of(&links, &connection("nobody")).count(), 0);
     }
 }
