@@ -45,7 +45,8 @@ async fn measure(scratch: &Scratch, servers: &Servers, arguments: &PropagateBenc
     let composition = Composition::of(arguments.apart);
     let services = Services::start(servers, metrics, listener, http::config(), composition).await?;
     let thread = LoadThread::start()?;
-    let shops = Shops::start(&thread, &servers.store, &format!("http://{address}"), load.stores).await?;
+    let (url, to) = (format!("http://{address}"), arguments.to.as_deref());
+    let shops = Shops::start(&thread, &servers.store, &url, load.stores, to).await?;
     let applied = stock(servers, arguments, &thread).await?;
     output::progress("stocking the shops of the other platform");
     shops.stock(numbering).await?;

@@ -21,15 +21,20 @@ const PIECES: i64 = 500;
 /// The price of each item.
 const PRICE_MINOR: i64 = 1999;
 
-/// The platform of the shops: the first besides the load's to which levels are written.
-fn platform() -> Result<&'static dyn SimulatedPlatform, Failed> {
+/// The platform of the shops: that of the name, or the first besides the load's to which levels are written.
+fn platform(name: Option<&str>) -> Result<&'static dyn SimulatedPlatform, Failed> {
     let load = feed::platform()?.name();
     let is_written = |simulated: &&'static dyn SimulatedPlatform| {
         let limits = platforms::find(simulated.name()).and_then(|of| of.write_limits(MirrorKind::Inventory));
         simulated.name() != load && limits.is_some()
     };
-    let unwritten = || Failed::Other("levels are written to no other simulated platform".to_owned());
-    simulator::all().find(is_written).ok_or_else(unwritten)
+    let unwritten = || {
+        let name = name.unwrap_or("any platform");
+        Failed::Usage(format!("levels can't be written to {name} from {load}"))
+    };
+    let is_named =
+        |simulated: &&'static dyn SimulatedPlatform| name.is_none_or(|name| simulated.name() == name);
+    simulator::all().filter(is_written).find(is_named).ok_or_else(unwritten)
 }
 
 /// The shops, one of each store; their servers and their webhooks run on the thread of the load.
@@ -42,8 +47,9 @@ impl Shops {
         store: &Store,
         ingest_url: &str,
         count: u32,
+        to: Option<&str>,
     ) -> Result<Self, Failed> {
-        let platform = platform()?;
+        let platform = platform(to)?;
         let mut shops = Vec::new();
         for number in 0..count {
             let store_id = numbering::store_id(number);
@@ -134,7 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_shop_without_the_last_level_of_an_item_fails_the_measurement() {
-        let platform = platform().unwrap();
+        let platform = platform(None).unwrap();
         let shop = Shop {
             platform: platform.name(),
             account: "account".to_owned(),

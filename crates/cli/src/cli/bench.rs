@@ -28,7 +28,7 @@ tillflow bench pipeline --output json > before.json\n  tillflow bench pipeline -
     #[command(
         mut_arg("events", |argument| argument.default_value("3000")),
         mut_arg("stores", |argument| argument.default_value("20").value_parser(clap::value_parser!(u32).range(1..=200))),
-        after_help = "Example:\n  tillflow bench propagate --rate 100 --events 6000\n  \
+        after_help = "Example:\n  tillflow bench propagate --to square --rate 100 --events 6000\n  \
 tillflow bench propagate --stores 2 --items 5      # more than their platform accepts: values are replaced"
     )]
     Propagate(PropagateBench),
@@ -111,6 +111,9 @@ pub(crate) struct PropagateBench {
     /// Deliveries a second.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) rate: u64,
+    /// The other platform; unless set, the first to which levels are written. Some report a whole product for each level.
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) to: Option<String>,
     /// Run normalize, dedupe and enrich apart, with a stream between each two, instead of in one pass.
     #[arg(long)]
     pub(crate) apart: bool,
