@@ -1,6 +1,7 @@
 //! The contract that every platform implements: what it is, how its payloads are mapped, and what else it can do.
 
 mod call;
+mod collections;
 mod exchange;
 mod handshake;
 mod http;
@@ -11,6 +12,7 @@ mod webhooks;
 mod writer;
 
 pub use call::{Access, AccountRefusal, CallContext, CallError};
+pub use collections::{Collection, Collections, ListPage, Listed, NextPage, Range, Reads, Wanted};
 pub use exchange::{Awaiting, Exchange, batch_key};
 pub use handshake::{Handshake, HandshakeMedia, HandshakeReply, Handshakes};
 pub use http::{HttpReply, HttpRequest, Method, REPLY_BYTES_DEFAULT};
@@ -55,6 +57,11 @@ pub trait Platform: Send + Sync + 'static {
 
     /// The reads of its API.
     fn reader(&self) -> Option<&dyn Reader> {
+        None
+    }
+
+    /// The lists of its API.
+    fn collections(&self) -> Option<&dyn Collections> {
         None
     }
 

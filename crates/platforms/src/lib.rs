@@ -2,7 +2,7 @@
 //!
 //! A platform is one folder with the same files: `mod` (what it is), `map` (payload to model), and one for each of its
 //! capabilities: `webhooks` (signature, topic and key of a delivery), `reader` (thin notification → requests → full
-//! objects), `writer` (a change as requests, their replies as its result), `tokens` (short-lived access tokens); a README with dated facts and `examples/`. It
+//! objects), `collections` (lists that are read on a schedule), `writer` (a change as requests, their replies as its result), `tokens` (short-lived access tokens); a README with dated facts and `examples/`. It
 //! describes HTTP requests; it never sends one. One line in [`all`] registers it, and the conformance suite runs over
 //! that list.
 
@@ -19,11 +19,12 @@ mod verify;
 mod woocommerce;
 
 pub use contract::{
-    Access, AccessToken, AccountRefusal, Awaiting, BODY_BYTES_DEFAULT, CallContext, CallError, Envelope,
-    Exchange, Fetch, Handshake, HandshakeMedia, HandshakeReply, Handshakes, HttpReply, HttpRequest, KeyId,
-    MapContext, Mapped, Method, Object, Page, Platform, PublicKeys, REPLY_BYTES_DEFAULT, Rate, Reader, Rows,
-    Signed, Spec, Step, Tokens, Topic, TopicKind, Unverified, VerifyContext, Webhooks, Write, WriteLimits,
-    Writer, Written, batch_key, check_account,
+    Access, AccessToken, AccountRefusal, Awaiting, BODY_BYTES_DEFAULT, CallContext, CallError, Collection,
+    Collections, Envelope, Exchange, Fetch, Handshake, HandshakeMedia, HandshakeReply, Handshakes, HttpReply,
+    HttpRequest, KeyId, ListPage, Listed, MapContext, Mapped, Method, NextPage, Object, Page, Platform,
+    PublicKeys, REPLY_BYTES_DEFAULT, Range, Rate, Reader, Reads, Rows, Signed, Spec, Step, Tokens, Topic,
+    TopicKind, Unverified, VerifyContext, Wanted, Webhooks, Write, WriteLimits, Writer, Written, batch_key,
+    check_account,
 };
 pub use json::{MAX_DEPTH, MEMORY_MAX};
 pub use schema::{InvalidSchema, Validator};

@@ -1,0 +1,114 @@
+//! Collections: lists of objects that Tillflow reads on a schedule.
+
+use crate::{CallContext, CallError, HttpReply, HttpRequest, Object};
+use model::Timestamp;
+use stage::Reject;
+use std::time::Duration;
+
+/// The lists of a platform's API.
+pub trait Collections: Sync {
+    /// Every collection, in the order in which a first sync reads them: what others refer to comes first.
+    fn all(&self) -> &'static [Collection];
+
+    /// The request for one page.
+    fn request(&self, wanted: &Wanted<'_>, context: &CallContext<'_>) -> Result<HttpRequest, Reject>;
+
+    /// The objects in the reply, and where the next page begins.
+    fn page(
+        &self,
+        wanted: &Wanted<'_>,
+        context: &CallContext<'_>,
+        reply: &HttpReply<'_>,
+    ) -> Result<ListPage, CallError>;
+
+    /// The object that `map` reads as the deletion of the object with this [key](Listed::key), or as its unknown
+    /// level. `None` if nothing follows from its absence in a complete list.
+    fn missing(&self, _collection: &str, _key: &str) -> Option<Object> {
+        None
+    }
+}
+
+/// One list of a platform's API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Collection {
+    /// Its name, the same for all platforms where the objects are the same: `products`, `levels`, `orders`,
+    /// `customers`, `promotions`, `employees`.
+    pub name: &'static str,
+    /// The reads that the platform offers.
+    pub reads: Reads,
+    /// Interval between two reads that a connection has by default: of changes where the platform lists them, otherwise
+    /// of everything.
+    pub every: Duration,
+}
+
+/// The reads of a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Only everything.
+    Whole,
+    /// What changed since a time, and everything.
+    ChangesAndWhole {
+        /// Time by which the platform's list may lag behind its own clock: the next read begins that much earlier.
+        overlap: Duration,
+    },
+    /// Only what changed since a time: a complete list would be without limit, as with orders.
+    Changes {
+        /// The same.
+        overlap: Duration,
+    },
+}
+
+/// A page of a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// The collection's name.
+    pub collection: &'a str,
+    /// The objects to list.
+    pub range: Range,
+    /// [`ListPage::next`] of the page before; `None` for the first page.
+    pub cursor: Option<&'a str>,
+}
+
+/// The objects to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Range {
+    /// Everything.
+    Whole,
+    /// What changed since a time, and before another if one is named.
+    Changed {
+        /// The first moment.
+        since: Timestamp,
+        /// The moment after the last.
+        until: Option<Timestamp>,
+    },
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListPage {
+    /// The objects.
+    pub objects: Vec<Listed>,
+    /// Where the next page begins; `None` after the last. It survives a restart, so it contains no credentials.
+    pub next: Option<NextPage>,
+    /// Number of objects in the whole list, as the reply states it. A number that changes between two pages shows that
+    /// the pages shifted.
+    pub total: Option<u64>,
+}
+
+/// Where the next page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextPage {
+    /// The platform's cursor, or whatever else [`Collections::request`] needs.
+    pub cursor: String,
+    /// Time to wait before the request: a platform that prepares a list is asked again later.
+    pub wait: Duration,
+}
+
+/// An object of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The object's identity within its collection. If one list has a key twice, its pages shifted.
+    pub key: String,
+    /// The object, as [`Platform::map`](crate::Platform::map) expects it.
+    pub object: Object,
+}
