@@ -158,7 +158,9 @@ impl Fields {
 pub(super) fn transaction(object: &Value) -> Value {
     let mut kept = TRANSACTION.of(object);
     if let Some(Value::Array(lines)) = kept.pointer_mut("/cart/items") {
-        lines.iter_mut().for_each(|line| *line = LINE.of(line));
+        for line in lines {
+            *line = LINE.of(line);
+        }
     }
     kept
 }

@@ -122,7 +122,7 @@ mod tests {
             "product".to_owned(),
             json!({"id": "p/1", "quantities": [{"inventoryId": "front", "quantity": 7}]}),
         );
-        assert_eq!(read(&wanted, 200, &shown).unwrap(), [product.clone()]);
+        assert_eq!(read(&wanted, 200, &shown).unwrap(), std::slice::from_ref(&product));
         let elsewhere = Fetch::Level { item: &item, location: Some(&other) };
         let absent = json!({"item": "p/1", "location": "other", "observed_at": "2026-07-02T10:00:00Z"});
         assert_eq!(

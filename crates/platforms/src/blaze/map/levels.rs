@@ -111,13 +111,13 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn read(quantities: Value, is_for_sale: bool) -> Rows {
+    fn read(quantities: &Value, is_for_sale: bool) -> Rows {
         let body = json!({ "quantities": quantities });
         let product = ExternalId::new("p").unwrap();
         levels(&tests_delivery("product", &body), &product, &Object::root(&body).unwrap(), is_for_sale)
     }
 
-    fn shown(quantities: Value, is_for_sale: bool) -> Vec<String> {
+    fn shown(quantities: &Value, is_for_sale: bool) -> Vec<String> {
         let shown = |row: Result<Mapped, Reject>| match row {
             Ok(Mapped { payload: Payload::Inventory(level), .. }) => {
                 let location = level.location.unwrap();
@@ -129,54 +129,54 @@ mod tests {
         read(quantities, is_for_sale).into_iter().map(shown).collect()
     }
 
-    fn row(inventory: &str, quantity: Value) -> Value {
-        json!({"inventoryId": inventory, "quantity": quantity})
+    fn row(inventory: &str, quantity: impl Into<Value>) -> Value {
+        json!({"inventoryId": inventory, "quantity": quantity.into()})
     }
 
     #[test]
     fn rows_of_one_inventory_are_summed_and_inventories_stay_apart() {
-        let rows = json!([row("front", json!(0.1)), row("vault", json!(40)), row("front", json!(0.2))]);
-        assert_eq!(shown(rows, true), ["front 0.3", "vault 40"]);
-        assert_eq!(shown(json!([row("front", json!("7.5"))]), true), ["front 7.5"]);
-        assert_eq!(shown(json!([row("front", json!(-2))]), true), ["front -2"]);
+        let rows = json!([row("front", 0.1), row("vault", 40), row("front", 0.2)]);
+        assert_eq!(shown(&rows, true), ["front 0.3", "vault 40"]);
+        assert_eq!(shown(&json!([row("front", "7.5")]), true), ["front 7.5"]);
+        assert_eq!(shown(&json!([row("front", -2)]), true), ["front -2"]);
         for none in [json!([]), json!(null), json!("")] {
-            assert_eq!(shown(none, true), [""; 0]);
+            assert_eq!(shown(&none, true), [""; 0]);
         }
     }
 
     #[test]
     fn a_deleted_row_counts_nothing_and_alone_makes_the_level_unknown() {
-        let mut deleted = row("front", json!(5));
+        let mut deleted = row("front", 5);
         deleted["deleted"] = true.into();
-        assert_eq!(shown(json!([deleted.clone(), row("front", json!(2))]), true), ["front 2"]);
-        assert_eq!(shown(json!([row("front", json!(2)), deleted.clone()]), true), ["front 2"]);
-        assert_eq!(shown(json!([deleted, row("vault", json!(1))]), true), ["front none", "vault 1"]);
+        assert_eq!(shown(&json!([deleted.clone(), row("front", 2)]), true), ["front 2"]);
+        assert_eq!(shown(&json!([row("front", 2), deleted.clone()]), true), ["front 2"]);
+        assert_eq!(shown(&json!([deleted, row("vault", 1)]), true), ["front none", "vault 1"]);
     }
 
     #[test]
     fn a_row_that_cannot_be_read_rejects_its_inventory_alone() {
-        let rows = json!([row("front", json!(null)), row("front", json!(1)), row("vault", json!(1))]);
-        assert_eq!(shown(rows, true), ["vault 1", "rejected /quantities/0/quantity"]);
-        let rows = json!([{"quantity": 1}, row("vault", json!(1)), 7]);
+        let rows = json!([row("front", Value::Null), row("front", 1), row("vault", 1)]);
+        assert_eq!(shown(&rows, true), ["vault 1", "rejected /quantities/0/quantity"]);
+        let rows = json!([{"quantity": 1}, row("vault", 1), 7]);
         assert_eq!(
-            shown(rows, true),
+            shown(&rows, true),
             ["vault 1", "rejected /quantities/0/inventoryId", "rejected /quantities/2"]
         );
-        let too_much = json!([row("front", json!(900_000_000)), row("front", json!(900_000_000))]);
-        assert_eq!(shown(too_much, true), ["rejected /quantities"]);
+        let too_much = json!([row("front", 900_000_000), row("front", 900_000_000)]);
+        assert_eq!(shown(&too_much, true), ["rejected /quantities"]);
     }
 
     #[test]
     fn what_is_not_for_sale_is_zero_where_it_is_stocked() {
-        let mut deleted = row("attic", json!(5));
+        let mut deleted = row("attic", 5);
         deleted["deleted"] = true.into();
-        let rows = json!([row("front", json!(7)), deleted]);
-        assert_eq!(shown(rows, false), ["attic none", "front 0"]);
+        let rows = json!([row("front", 7), deleted]);
+        assert_eq!(shown(&rows, false), ["attic none", "front 0"]);
     }
 
     #[test]
     fn each_read_is_an_event_of_its_own_and_has_no_version() {
-        let body = json!({"quantities": [row("front", json!(7))]});
+        let body = json!({"quantities": [row("front", 7)]});
         let product = ExternalId::new("p").unwrap();
         let read = |second: i64| {
             let mut delivery = tests_delivery("product", &body);

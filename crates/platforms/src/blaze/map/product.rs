@@ -18,7 +18,7 @@ pub(super) fn product(delivery: &Delivery, root: &Object<'_>, context: MapContex
     }
     let status = status(root)?;
     let product = described(&external, status, root, context.currency)
-        .map(|product| stated(delivery, at, external.clone(), product));
+        .map(|product| stated(delivery, at, &external, product));
     let levels = levels::levels(delivery, &external, root, status != Some(ProductStatus::Archived));
     Ok([product].into_iter().chain(levels).collect())
 }
@@ -46,7 +46,7 @@ fn status(root: &Object<'_>) -> Result<Option<ProductStatus>, Reject> {
 
 /// The product as a read found it. Names of its brand and category change without it, so that `modified` may be that of
 /// two states: each read is an event of its own, and the later one stands.
-fn stated(delivery: &Delivery, at: Timestamp, external: ExternalId, product: Product) -> Mapped {
+fn stated(delivery: &Delivery, at: Timestamp, external: &ExternalId, product: Product) -> Mapped {
     let identity = vec![
         "product".to_owned(),
         external.to_string(),
