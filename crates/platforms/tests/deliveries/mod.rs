@@ -113,7 +113,7 @@ pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
         "clover" => &["customer", "item", "order"],
         "shopify" => &["inventory_level/read", "product/read"],
         "square" => &["catalog.object", "inventory.count", "inventory.count.absent", "order.object"],
-        "treez" => &["LEVEL_ABSENT"],
+        "treez" => &["LEVEL_ABSENT", "PRODUCT_STOCK"],
         "woocommerce" => {
             &["level.absent", "product.absent", "product.read", "variation.read", "variations.read"]
         }
