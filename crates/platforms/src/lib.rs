@@ -6,6 +6,7 @@
 //! describes HTTP requests; it never sends one. One line in [`all`] registers it, and the conformance suite runs over
 //! that list.
 
+mod blaze;
 mod clover;
 mod contract;
 mod field;
@@ -31,8 +32,14 @@ pub use schema::{InvalidSchema, Validator};
 
 /// Every platform, in alphabetical order.
 pub fn all() -> &'static [&'static dyn Platform] {
-    static ALL: [&dyn Platform; 5] =
-        [&clover::PLATFORM, &shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM, &woocommerce::PLATFORM];
+    static ALL: [&dyn Platform; 6] = [
+        &blaze::PLATFORM,
+        &clover::PLATFORM,
+        &shopify::PLATFORM,
+        &square::PLATFORM,
+        &treez::PLATFORM,
+        &woocommerce::PLATFORM,
+    ];
     &ALL
 }
 

@@ -359,8 +359,8 @@ fn a_connection_without_a_secret_accepts_nobody() {
         for platform in platforms::all() {
             let empty = STANDARD.encode(mac("", &[BODY]));
             let empty_of_url = STANDARD.encode(mac("", &[URL.as_bytes(), BODY]));
+            let Some(webhooks) = platform.webhooks() else { continue };
             for value in ["", "Bearer", "Bearer ", "=", &empty, &empty_of_url] {
-                let webhooks = platform.webhooks().expect("it sends webhooks");
                 for name in webhooks.signature_headers() {
                     let headers = one(name, value);
                     let context = VerifyContext::new(&active, URL, Timestamp::default());
@@ -375,12 +375,15 @@ fn a_connection_without_a_secret_accepts_nobody() {
 #[test]
 fn every_platform_says_where_its_signature_is_and_which_topics_are_its_own_readings() {
     for platform in platforms::all() {
-        let webhooks = platform.webhooks().expect("it sends webhooks");
+        let is_read = platform.spec().topics.iter().any(|topic| !topic.is_sent());
+        assert_eq!(is_read, platform.reader().is_some(), "{}", platform.name());
+        let Some(webhooks) = platform.webhooks() else {
+            assert!(platform.spec().topics.iter().all(|topic| !topic.is_sent()), "{}", platform.name());
+            continue;
+        };
         let (signed, single) = (webhooks.signature_headers(), webhooks.single_headers());
         assert!(!signed.is_empty() && signed.iter().all(|name| single.contains(name)), "{}", platform.name());
         assert!(single.iter().all(|name| name.bytes().all(|byte| !byte.is_ascii_uppercase())));
         assert!(webhooks.kept_headers().iter().all(|name| single.contains(name)), "{}", platform.name());
-        let is_read = platform.spec().topics.iter().any(|topic| !topic.is_sent());
-        assert_eq!(is_read, platform.reader().is_some(), "{}", platform.name());
     }
 }

@@ -10,6 +10,7 @@
 
 mod acts;
 mod backend;
+mod blaze;
 mod chaos;
 mod clover;
 mod exchange;
@@ -65,8 +66,14 @@ use tokio::task::JoinHandle;
 use webhooks::{Outbox, Sender};
 
 /// Every simulated platform, in alphabetical order.
-static ALL: [&dyn Simulation; 5] =
-    [&clover::PLATFORM, &shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM, &woocommerce::PLATFORM];
+static ALL: [&dyn Simulation; 6] = [
+    &blaze::PLATFORM,
+    &clover::PLATFORM,
+    &shopify::PLATFORM,
+    &square::PLATFORM,
+    &treez::PLATFORM,
+    &woocommerce::PLATFORM,
+];
 
 /// Every simulated platform, in alphabetical order.
 pub fn all() -> impl Iterator<Item = &'static dyn SimulatedPlatform> {

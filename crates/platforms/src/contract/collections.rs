@@ -22,8 +22,9 @@ pub trait Collections: Sync {
     ) -> Result<ListPage, CallError>;
 
     /// The object that `map` reads as the deletion of the object with this [key](Listed::key), or as its unknown
-    /// level. `None` if nothing follows from its absence in a complete list.
-    fn missing(&self, _collection: &str, _key: &str) -> Option<Object> {
+    /// level. `None` if nothing follows from its absence in a complete list. `at` is the beginning of the list in which
+    /// it was found missing: reports that are later than that show that it exists.
+    fn missing(&self, _collection: &str, _key: &str, _at: Timestamp) -> Option<Object> {
         None
     }
 }

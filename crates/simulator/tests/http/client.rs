@@ -7,6 +7,7 @@ use std::time::Duration;
 /// An account with two locations.
 pub(crate) fn account(platform: &'static str) -> Shop {
     let (account, locations) = match platform {
+        "blaze" => ("5e00000000000000000000aa", ["5e0000000000000000000f01", "5e0000000000000000000f02"]),
         "clover" => ("XYZVJT2ZRRRSC", ["the-merchant", "another"]),
         "shopify" => ("demo.myshopify.com", ["53716844710", "53716844711"]),
         "square" => ("6SSW7HV8K2ST5", ["YYQR03DGCTXA4", "LMAIN2"]),
