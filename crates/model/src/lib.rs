@@ -19,6 +19,7 @@ mod mirror;
 mod money;
 mod outcome;
 mod position;
+mod potency;
 pub mod promotion;
 mod quantity;
 pub mod record;
@@ -54,6 +55,7 @@ pub use mirror::{
 pub use money::{Currency, InvalidMoney, Money};
 pub use outcome::Outcome;
 pub use position::{Partition, PartitionCount, Position};
+pub use potency::{InvalidPotency, POTENCY_CHARS_MAX, Potency, PotencyLimit, PotencyRange, PotencyUnit};
 pub use quantity::{InvalidQuantity, Quantity};
 pub use sales::{Customer, Order, OrderLine, OrderStatus};
 pub use sku::{sku_key, trimmed_code};
