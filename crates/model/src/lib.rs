@@ -19,6 +19,8 @@ mod mirror;
 mod money;
 mod outcome;
 mod position;
+mod potency;
+pub mod promotion;
 mod quantity;
 pub mod record;
 mod sales;
@@ -26,6 +28,7 @@ mod sku;
 mod time;
 mod version;
 mod visible;
+mod zone;
 
 pub use account::{AccountNotice, Duty};
 pub use bounds::OutOfBounds;
@@ -52,9 +55,11 @@ pub use mirror::{
 pub use money::{Currency, InvalidMoney, Money};
 pub use outcome::Outcome;
 pub use position::{Partition, PartitionCount, Position};
+pub use potency::{InvalidPotency, POTENCY_CHARS_MAX, Potency, PotencyLimit, PotencyRange, PotencyUnit};
 pub use quantity::{InvalidQuantity, Quantity};
 pub use sales::{Customer, Order, OrderLine, OrderStatus};
 pub use sku::{sku_key, trimmed_code};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use version::{Precision, SourceVersion, VersionNumber};
 pub use visible::{is_hidden, visible, visible_json};
+pub use zone::{InvalidZone, Zone};
