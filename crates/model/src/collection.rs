@@ -1,5 +1,5 @@
-//! Collections: lists of a platform's API that are read on a schedule. Decides when one is read, in which range, and what
-//! follows from each page; [`missing`](ReadOutcome) objects are decided in a module of their own.
+//! Collections: lists of a platform's API that are read on a schedule. Decides when one is read, in which range, and the
+//! consequences of pages, failures and missing objects.
 
 mod missing;
 mod request;
@@ -10,6 +10,7 @@ pub use request::{ReadRequest, Requested};
 pub use schedule::{ReadPlan, Spread};
 
 use crate::Timestamp;
+use schedule::{is_outdated, reports_all};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -60,6 +61,7 @@ pub enum ReadPhase {
 
 /// A read of a collection, from its first page to its last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent, and none is an argument")]
 pub struct ListRead {
     /// Its number among the reads of the collection.
     pub number: u64,
@@ -200,11 +202,11 @@ impl CollectionState {
     /// Begins the next scheduled read, unless one is under way. Returns the one that it supersedes: a read that didn't end
     /// within a day, whose cursor no platform keeps.
     pub fn begin(&mut self, plan: &ReadPlan, now: Timestamp) -> Option<EndedRead> {
-        if self.read.as_ref().is_some_and(|read| !plan.is_outdated(read, now)) {
+        if self.read.as_ref().is_some_and(|read| !is_outdated(read, now)) {
             return None;
         }
         let range = plan.next_range(self, now);
-        self.start(range, (false, false), plan, now)
+        self.start(range, (false, false), now)
     }
 
     /// Begins the read that a person requested. Returns the one that it supersedes.
@@ -215,14 +217,13 @@ impl CollectionState {
         now: Timestamp,
     ) -> Option<EndedRead> {
         let range = request.range(self, plan, now);
-        self.start(range, (true, request.accepts_missing), plan, now)
+        self.start(range, (true, request.accepts_missing), now)
     }
 
     fn start(
         &mut self,
         range: ReadRange,
         (is_requested, accepts_missing): (bool, bool),
-        plan: &ReadPlan,
         now: Timestamp,
     ) -> Option<EndedRead> {
         let superseded = self.end(ReadOutcome::Superseded, now);
@@ -233,7 +234,7 @@ impl CollectionState {
             range,
             is_requested,
             accepts_missing,
-            reports_all: is_requested || plan.reports_all(range, self.wholes),
+            reports_all: is_requested || reports_all(range, self.wholes),
             began_at: now,
             phase: ReadPhase::Listing,
             cursor: None,

@@ -66,24 +66,24 @@ impl ReadPlan {
         ReadRange::Changed { since, until: None }
     }
 
-    /// Returns whether a read reports objects that haven't changed since the former one.
-    pub(super) const fn reports_all(&self, range: ReadRange, wholes: u64) -> bool {
-        match range {
-            ReadRange::Whole => wholes.is_multiple_of(REPORTS_ALL_EVERY),
-            ReadRange::Changed { .. } => true,
-        }
-    }
-
     /// Returns the time of the next read: after the interval and up to a tenth of it.
     pub(super) fn next_due(&self, spread: Spread, number: u64, now: Timestamp) -> Timestamp {
         now.after(self.every + spread.within(self.every / 10, number))
     }
+}
 
-    /// Returns whether a read that is under way is so old that another one takes its place.
-    pub(super) fn is_outdated(&self, read: &ListRead, now: Timestamp) -> bool {
-        let limit = if read.is_requested { REQUESTED_OUTDATED } else { SCHEDULED_OUTDATED };
-        read.began_at.after(limit) < now
+/// Returns whether a scheduled read reports objects that haven't changed since the former one.
+pub(super) const fn reports_all(range: ReadRange, wholes: u64) -> bool {
+    match range {
+        ReadRange::Whole => wholes.is_multiple_of(REPORTS_ALL_EVERY),
+        ReadRange::Changed { .. } => true,
     }
+}
+
+/// Returns whether a read that is under way is so old that another one takes its place.
+pub(super) fn is_outdated(read: &ListRead, now: Timestamp) -> bool {
+    let limit = if read.is_requested { REQUESTED_OUTDATED } else { SCHEDULED_OUTDATED };
+    read.began_at.after(limit) < now
 }
 
 fn before(at: Timestamp, by: Duration) -> Timestamp {
