@@ -16,6 +16,7 @@ mod dropped_input;
 mod event;
 mod id;
 mod instruction;
+pub mod matching;
 mod mirror;
 mod money;
 mod outcome;
