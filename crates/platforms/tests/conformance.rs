@@ -43,7 +43,6 @@ fn every_folder_is_registered_and_has_the_files_of_a_platform() {
             ("collections.rs", platform.collections().is_some()),
             ("writer.rs", platform.writer().is_some()),
             ("tokens.rs", platform.tokens().is_some()),
-            ("collections.rs", platform.collections().is_some()),
         ];
         for (file, is_there) in capabilities {
             assert_eq!(folder(name).join(file).is_file(), is_there, "{name}/{file}");

@@ -356,16 +356,15 @@ fn clover_sends_the_code_of_the_app() {
 #[test]
 fn a_connection_without_a_secret_accepts_nobody() {
     for active in [Vec::new(), vec![String::new()], vec![String::new(), String::new()]] {
-        for platform in platforms::all() {
+        for webhooks in platforms::all().iter().filter_map(|platform| platform.webhooks()) {
             let empty = STANDARD.encode(mac("", &[BODY]));
             let empty_of_url = STANDARD.encode(mac("", &[URL.as_bytes(), BODY]));
-            let Some(webhooks) = platform.webhooks() else { continue };
             for value in ["", "Bearer", "Bearer ", "=", &empty, &empty_of_url] {
                 for name in webhooks.signature_headers() {
                     let headers = one(name, value);
                     let context = VerifyContext::new(&active, URL, Timestamp::default());
                     let verified = webhooks.verify(&Signed { headers: &headers, body: BODY }, &context);
-                    assert!(verified.is_err(), "{} {name} {value:?}", platform.name());
+                    assert!(verified.is_err(), "{name} {value:?}");
                 }
             }
         }
@@ -376,9 +375,11 @@ fn a_connection_without_a_secret_accepts_nobody() {
 fn every_platform_says_where_its_signature_is_and_which_topics_are_its_own_readings() {
     for platform in platforms::all() {
         let is_read = platform.spec().topics.iter().any(|topic| !topic.is_sent());
-        assert_eq!(is_read, platform.reader().is_some(), "{}", platform.name());
+        let reads = platform.reader().is_some() || platform.collections().is_some();
+        assert_eq!(is_read, reads, "{}", platform.name());
         let Some(webhooks) = platform.webhooks() else {
-            assert!(platform.spec().topics.iter().all(|topic| !topic.is_sent()), "{}", platform.name());
+            let are_all_read = platform.spec().topics.iter().all(|topic| !topic.is_sent());
+            assert!(are_all_read, "{} sends no webhooks", platform.name());
             continue;
         };
         let (signed, single) = (webhooks.signature_headers(), webhooks.single_headers());

@@ -186,8 +186,9 @@ impl Simulated {
     }
 }
 
-/// Objects by their keys; panics if a key is there twice.
-fn by_key(objects: Vec<Listed>) -> BTreeMap<String, Object> {
+/// The objects that a list accounts for, by their keys; panics if a key is there twice.
+fn by_key(mut objects: Vec<Listed>) -> BTreeMap<String, Object> {
+    objects.retain(|listed| !listed.key.is_empty());
     let count = objects.len();
     let found: BTreeMap<_, _> = objects.into_iter().map(|Listed { key, object }| (key, object)).collect();
     assert_eq!(found.len(), count, "a key is there twice");

@@ -21,9 +21,9 @@ pub(crate) trait Simulation: SimulatedPlatform {
     /// The platform's own rules for a shop's ledger.
     fn ledger_rules(&self) -> LedgerRules;
 
-    /// The platform's documented sending of webhooks; without retries where it sends none.
+    /// The platform's documented sending of webhooks; the default is for a platform that sends none.
     fn sending(&self) -> Sending {
-        Sending { retries_max: 0, timeout: Duration::from_secs(5) }
+        Sending { retries_max: 0, timeout: Duration::from_secs(1) }
     }
 
     /// Further headers of a webhook that is sent again: the number of the retry, and the reason for it.
@@ -47,8 +47,8 @@ pub(crate) trait Backend: fmt::Debug + Send {
     /// The reply to any call while the account is refused.
     fn refused(&self, refusal: Refusal) -> Reply;
 
-    /// Makes the webhooks that report `changes`, for the URL at which they are registered. None where the platform sends
-    /// no webhooks.
+    /// Makes the webhooks that report `changes`, for the URL at which they are registered; none if the platform sends
+    /// none.
     fn announce(
         &mut self,
         _state: &mut State,

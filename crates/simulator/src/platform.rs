@@ -12,15 +12,15 @@ pub trait SimulatedPlatform: fmt::Debug + Send + Sync + 'static {
     /// The name in lower case, that of its folder.
     fn name(&self) -> &'static str;
 
-    /// The headers of a webhook, as the platform sends it: signature, topic, ids, content type. None where the platform
-    /// sends no webhooks.
+    /// The headers of a webhook, as the platform sends it: signature, topic, ids, content type. None if it sends no
+    /// webhooks.
     fn sign(&self, _webhook: &Unsigned<'_>) -> Headers {
         Vec::new()
     }
 
-    /// The name of the header with the signature, or with what stands for one; `None` if the platform sends no webhooks.
-    fn signature_header(&self) -> Option<&'static str> {
-        None
+    /// The name of the header with the signature, or with what stands for one; empty if it sends no webhooks.
+    fn signature_header(&self) -> &'static str {
+        ""
     }
 
     /// The headers of a webhook in a way of signing that the platform has given up; `None` if there is none.
@@ -76,7 +76,7 @@ impl fmt::Debug for Unsigned<'_> {
 pub struct Samples {
     /// The platform's id of the location of a shop with one location.
     pub location: &'static str,
-    /// Topic and body of webhooks; the one for a first try comes first. Empty if the platform sends no webhooks.
+    /// Topic and body of webhooks; the one for a first try comes first.
     pub webhooks: &'static [(&'static str, &'static str)],
     /// The platform's ids of the locations in these webhooks.
     pub webhook_locations: &'static [&'static str],

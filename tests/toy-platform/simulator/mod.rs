@@ -34,8 +34,8 @@ impl SimulatedPlatform for Acme {
         sign::headers(webhook)
     }
 
-    fn signature_header(&self) -> Option<&'static str> {
-        Some(sign::SIGNATURE)
+    fn signature_header(&self) -> &'static str {
+        sign::SIGNATURE
     }
 
     fn samples(&self) -> &'static Samples {

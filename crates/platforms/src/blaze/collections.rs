@@ -19,6 +19,9 @@ const PAGE_OBJECTS: u64 = 100;
 /// Time by which a list of changes may lag behind: the most careful client that was found reads five minutes twice.
 const OVERLAP: Duration = Duration::from_mins(5);
 
+/// Upper limit of an object's key, in bytes; a longer id is none.
+const KEY_BYTES_MAX: usize = 1_000;
+
 const DAY: Duration = Duration::from_hours(24);
 
 /// Number of days that one list of transactions covers (README, lists).
@@ -57,7 +60,7 @@ impl List {
             "levels" => Self::Levels,
             "customers" => Self::Members,
             "orders" => Self::Transactions,
-            _ => return Err(Reject::new(RejectClass::Bug, "blaze lists no such objects")),
+            _ => return Err(Reject::new(RejectClass::Config, "blaze lists no such objects")),
         })
     }
 
@@ -168,7 +171,7 @@ impl Collections for super::Blaze {
             let reason = "blaze sent another page than the requested one";
             return Err(Reject::new(RejectClass::Platform, reason).into());
         }
-        let objects = values.iter().map(|object| listed(list, object)).collect::<Result<Vec<_>, _>>()?;
+        let objects = values.iter().map(|object| listed(list, object)).collect();
         let next = next(list, place, wanted.range, context.now, values.len(), number("total"));
         // A list of transactions is one of several windows: their number isn't that of all.
         let total = number("total").filter(|_| !matches!(list, List::Transactions));
@@ -192,11 +195,11 @@ pub(super) fn product(object: &Value) -> Object {
     Object { topic: PRODUCT, body: fields::PRODUCT.of(object).to_string().into_bytes() }
 }
 
-fn listed(list: List, object: &Value) -> Result<Listed, CallError> {
-    let id = object.get("id").and_then(Value::as_str).map(str::trim).filter(|id| !id.is_empty());
-    let key = id.ok_or_else(|| CallError::transient("an object of the list has no id"))?.to_owned();
+fn listed(list: List, object: &Value) -> Listed {
+    // An object without an id is reported, and rejected where it is mapped.
+    let key = object.get("id").and_then(Value::as_str).map(str::trim).filter(|id| id.len() <= KEY_BYTES_MAX);
     let body = list.kept(object).to_string().into_bytes();
-    Ok(Listed { key, object: Object { topic: list.topic(), body } })
+    Listed { key: key.unwrap_or_default().to_owned(), object: Object { topic: list.topic(), body } }
 }
 
 /// The place of the next page: behind this one, or at the beginning of the next days' transactions.

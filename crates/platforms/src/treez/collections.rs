@@ -13,7 +13,7 @@ use crate::{
 use model::Timestamp;
 use place::{Place, Tickets};
 use serde_json::Value;
-use stage::Reject;
+use stage::{Reject, RejectClass};
 use std::time::Duration;
 
 /// Number of products on a page. The list accepts 1,000 (README, limits): a fifth of that is a reply of a megabyte.
@@ -22,6 +22,8 @@ const PAGE_PRODUCTS: u64 = 200;
 const PAGE_TICKETS: u64 = 25;
 /// Number of customers on a page (README, limits).
 const PAGE_CUSTOMERS: u64 = 50;
+/// Upper limit of an object's key, in bytes; a longer id is none.
+const KEY_BYTES_MAX: usize = 1_000;
 /// Upper limit of a reply, in bytes. A product with its descriptions and lab results has some kilobytes.
 const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -88,7 +90,7 @@ impl List {
             "levels" => Self::Levels,
             "customers" => Self::Customers,
             "orders" => Self::Tickets,
-            _ => return Err(place::refused("treez lists no such objects")),
+            _ => return Err(Reject::new(RejectClass::Config, "treez lists no such objects")),
         })
     }
 
@@ -149,8 +151,7 @@ impl Collections for super::Treez {
         let reply = json::reply(reply.body).map_err(unread)?;
         let (topic, pointer, key) = list.shape();
         let values = list_in(&reply, pointer)?;
-        let listed = |object: &Value| listed(list, topic, key, object);
-        let objects = values.iter().map(listed).collect::<Result<Vec<_>, _>>()?;
+        let objects = values.iter().map(|object| listed(list, topic, key, object)).collect();
         let total = reply.pointer("/data/total_count").and_then(Value::as_u64);
         let next = next(list, &place, wanted.range, context.now, values.len(), total);
         // Only the list of all products is known to state the number of its objects.
@@ -204,10 +205,11 @@ fn path(list: List, range: Range, place: &Place) -> String {
     }
 }
 
-fn listed(list: List, topic: &'static str, key: &str, object: &Value) -> Result<Listed, CallError> {
-    let id = object.get(key).and_then(text).filter(|id| !id.trim().is_empty());
-    let id = id.ok_or_else(|| CallError::transient("an object of the list has no id"))?;
-    Ok(Listed { key: id, object: Object { topic, body: as_webhook(topic, &list.kept(object)) } })
+fn listed(list: List, topic: &'static str, key: &str, object: &Value) -> Listed {
+    // An object without an id is reported, and rejected where it is mapped.
+    let id = object.get(key).and_then(text).filter(|id| !id.trim().is_empty() && id.len() <= KEY_BYTES_MAX);
+    let object = Object { topic, body: as_webhook(topic, &list.kept(object)) };
+    Listed { key: id.unwrap_or_default(), object }
 }
 
 /// The place of the next page: behind this one, or in the tickets of the next day. A page that isn't full is the last,

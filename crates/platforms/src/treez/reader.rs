@@ -169,6 +169,9 @@ fn reports_level(product: &Value, location: Option<&ExternalId>) -> bool {
 
 /// The list at `pointer` in a reply. The reply to an expired access token has status 200 and JSON without the list.
 pub(super) fn list_in<'a>(reply: &'a Value, pointer: &str) -> Result<&'a Vec<Value>, CallError> {
+    if !reply.is_object() {
+        return Err(CallError::transient("the reply is no object"));
+    }
     let absent = || {
         Reject::new(RejectClass::Auth, "treez answered without a list, as it does to a token that ran out")
     };

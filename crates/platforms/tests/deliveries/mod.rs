@@ -161,7 +161,7 @@ pub(crate) fn received(example: &Example) -> Received {
         let topic = example.topic.name;
         simulated.sign(&Unsigned { account: "suite", secret: SECRET, url: URL, topic, id, body })
     };
-    let proof = simulated.signature_header().unwrap_or_else(|| panic!("{name} sends no webhooks"));
+    let proof = simulated.signature_header();
     let value = |headers: &Headers| headers.iter().find(|(name, _)| *name == proof).unwrap().1.clone();
     let (signed, other) = (sign(&example.body), sign(b"another body"));
     let further = further_headers(name).iter().map(|&(name, value)| (name, value.to_owned()));

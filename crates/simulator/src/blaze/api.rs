@@ -39,7 +39,7 @@ pub(super) fn respond(state: &State, call: &Incoming, now: Instant) -> Reply {
     let with_taxes = call.parameter("omitTaxTables") != Some("true");
     match path {
         ["products"] | ["store", "inventory", "products"] => {
-            let on_sale = state.ledger.products().filter(|product| !product.deleted);
+            let on_sale = state.ledger.listed_products().filter(|product| !product.deleted);
             page(call, on_sale.filter_map(|held| objects::product(state, held, with_taxes)).collect())
         }
         ["store", "inventory", "products", "dates"] => changed_products(state, call, with_taxes, now),
@@ -86,7 +86,7 @@ fn between(call: &Incoming, now: Instant) -> Option<(Instant, Instant)> {
 fn changed_products(state: &State, call: &Incoming, with_taxes: bool, now: Instant) -> Reply {
     let Some((since, until)) = between(call, now) else { return failed(400, "Invalid dates") };
     let is_changed = |held: &&Product| since <= held.updated_at && held.updated_at <= until;
-    let changed = state.ledger.products().filter(is_changed);
+    let changed = state.ledger.listed_products().filter(is_changed);
     let mut reply =
         page(call, changed.filter_map(|held| objects::product(state, held, with_taxes)).collect());
     reply.body["afterDate"] = since.timestamp_millis().into();

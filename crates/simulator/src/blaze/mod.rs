@@ -57,8 +57,7 @@ impl Simulation for Blaze {
             variant_ids: |product, _, _| (product.to_owned(), product.to_owned()),
             variants_max: 1,
             counts_pieces: false,
-            // It isn't documented how a completed sale is cancelled; it is refunded by a transaction of its own.
-            cancels_orders: false,
+            cancels_orders: true,
             refunds_orders: true,
             title: str::to_owned,
             description: str::to_owned,

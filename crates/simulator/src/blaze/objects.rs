@@ -67,7 +67,12 @@ pub(super) fn inventory(state: &State, id: &str) -> Value {
 }
 
 pub(super) fn sale(state: &State, order: &Order) -> Value {
-    transaction(state, order, &order.id, order.at, "Sale")
+    let mut sale = transaction(state, order, &order.id, order.at, "Sale");
+    if let Some(at) = order.cancelled_at {
+        sale["status"] = "Canceled".into();
+        sale["modified"] = at.timestamp_millis().into();
+    }
+    sale
 }
 
 /// The transaction that refunds a sale.

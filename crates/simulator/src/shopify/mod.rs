@@ -42,8 +42,8 @@ impl SimulatedPlatform for Shopify {
         sign::headers(webhook)
     }
 
-    fn signature_header(&self) -> Option<&'static str> {
-        Some(sign::SIGNATURE)
+    fn signature_header(&self) -> &'static str {
+        sign::SIGNATURE
     }
 
     fn samples(&self) -> &'static Samples {

@@ -37,8 +37,8 @@ impl SimulatedPlatform for Square {
         sign::headers(webhook)
     }
 
-    fn signature_header(&self) -> Option<&'static str> {
-        Some(sign::SIGNATURE)
+    fn signature_header(&self) -> &'static str {
+        sign::SIGNATURE
     }
 
     fn sign_as_formerly(&self, webhook: &Unsigned<'_>) -> Option<Headers> {

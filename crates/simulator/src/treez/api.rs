@@ -109,7 +109,7 @@ fn products(state: &State, call: &Incoming, after: Option<Instant>) -> Reply {
     let active = call.parameter("active").unwrap_or("TRUE").to_uppercase();
     let mut shown: Vec<&Product> = state
         .ledger
-        .products()
+        .listed_products()
         .filter(|product| match active.as_str() {
             "ALL" => true,
             "FALSE" => product.deleted,

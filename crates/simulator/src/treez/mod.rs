@@ -36,8 +36,8 @@ impl SimulatedPlatform for Treez {
         sign::headers(webhook)
     }
 
-    fn signature_header(&self) -> Option<&'static str> {
-        Some(sign::SIGNATURE)
+    fn signature_header(&self) -> &'static str {
+        sign::SIGNATURE
     }
 
     fn client_token(&self, shop: &Shop) -> String {

@@ -41,8 +41,8 @@ impl SimulatedPlatform for WooCommerce {
         sign::headers(webhook)
     }
 
-    fn signature_header(&self) -> Option<&'static str> {
-        Some(sign::SIGNATURE)
+    fn signature_header(&self) -> &'static str {
+        sign::SIGNATURE
     }
 
     fn client_token(&self, shop: &Shop) -> String {

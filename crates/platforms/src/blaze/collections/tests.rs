@@ -161,11 +161,21 @@ fn another_page_than_the_requested_one_is_not_believed() {
 #[test]
 fn what_is_no_list_is_not_an_empty_one() {
     let list = wanted("products", Range::Whole, None);
-    for body in [json!({}), json!([]), json!({"values": null}), json!({"values": [{"name": "no id"}]})] {
+    for body in [json!({}), json!([]), json!({"values": null}), json!(7)] {
         assert!(matches!(page(&list, 200, &body), Err(CallError::Transient { .. })), "{body}");
     }
     let gone = page(&list, 404, &json!({"message": "x"}));
     assert!(matches!(gone, Err(CallError::AccountRefused(AccountRefusal::Misconfigured, _))), "{gone:?}");
+}
+
+#[test]
+fn an_object_without_an_id_is_reported_without_a_key() {
+    let long = "x".repeat(1_001);
+    for id in [json!(null), json!(7), json!(" "), json!(long)] {
+        let reply = json!({"values": [{"id": id, "name": "Tea"}], "total": 1});
+        let page = page(&wanted("products", Range::Whole, None), 200, &reply).unwrap();
+        assert_eq!(page.objects[0].key, "");
+    }
 }
 
 #[test]
