@@ -10,6 +10,9 @@ mod clover;
 mod contract;
 mod field;
 mod json;
+mod leaflogix;
+mod list;
+mod packages;
 mod schema;
 mod shopify;
 mod square;
@@ -31,8 +34,14 @@ pub use schema::{InvalidSchema, Validator};
 
 /// Every platform, in alphabetical order.
 pub fn all() -> &'static [&'static dyn Platform] {
-    static ALL: [&dyn Platform; 5] =
-        [&clover::PLATFORM, &shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM, &woocommerce::PLATFORM];
+    static ALL: [&dyn Platform; 6] = [
+        &clover::PLATFORM,
+        &leaflogix::PLATFORM,
+        &shopify::PLATFORM,
+        &square::PLATFORM,
+        &treez::PLATFORM,
+        &woocommerce::PLATFORM,
+    ];
     &ALL
 }
 
