@@ -16,6 +16,7 @@ mod exchange;
 mod handle;
 mod ids;
 mod incidents;
+mod leaflogix;
 mod ledger;
 mod level;
 mod machine;
@@ -65,8 +66,14 @@ use tokio::task::JoinHandle;
 use webhooks::{Outbox, Sender};
 
 /// Every simulated platform, in alphabetical order.
-static ALL: [&dyn Simulation; 5] =
-    [&clover::PLATFORM, &shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM, &woocommerce::PLATFORM];
+static ALL: [&dyn Simulation; 6] = [
+    &clover::PLATFORM,
+    &leaflogix::PLATFORM,
+    &shopify::PLATFORM,
+    &square::PLATFORM,
+    &treez::PLATFORM,
+    &woocommerce::PLATFORM,
+];
 
 /// Every simulated platform, in alphabetical order.
 pub fn all() -> impl Iterator<Item = &'static dyn SimulatedPlatform> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 pub(crate) fn account(platform: &'static str) -> Shop {
     let (account, locations) = match platform {
         "clover" => ("XYZVJT2ZRRRSC", ["the-merchant", "another"]),
+        "leaflogix" => ("Front Street", ["front-street", "another"]),
         "shopify" => ("demo.myshopify.com", ["53716844710", "53716844711"]),
         "square" => ("6SSW7HV8K2ST5", ["YYQR03DGCTXA4", "LMAIN2"]),
         "treez" => ("partnersandbox3", ["FRONT OF HOUSE", "VAULT"]),

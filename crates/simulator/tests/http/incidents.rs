@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use simulator::{Impossible, ItemIds, NewVariant, Simulator, Standing};
 
-const PLATFORMS: [&str; 5] = ["clover", "shopify", "square", "treez", "woocommerce"];
+const PLATFORMS: [&str; 6] = ["clover", "leaflogix", "shopify", "square", "treez", "woocommerce"];
 
 fn stocked(simulator: &Simulator, sku: &str) -> (ItemIds, String) {
     let shop = simulator.shop();
@@ -23,6 +23,9 @@ async fn any_call(simulator: &Simulator) -> (u16, Value) {
             vec![("authorization", "Bearer the-token")],
             String::new(),
         ),
+        "leaflogix" => {
+            ("GET", "/reporting/products".to_owned(), vec![crate::leaflogix::CREDENTIALS], String::new())
+        }
         "shopify" => (
             "POST",
             "/admin/api/2026-07/graphql.json".to_owned(),

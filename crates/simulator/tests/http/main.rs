@@ -7,6 +7,8 @@ mod clover;
 #[cfg(test)]
 mod incidents;
 #[cfg(test)]
+mod leaflogix;
+#[cfg(test)]
 mod receiver;
 #[cfg(test)]
 mod shopify;
