@@ -9,6 +9,7 @@
 mod clover;
 mod contract;
 mod field;
+mod flowhub;
 mod json;
 mod leaflogix;
 mod list;
@@ -34,8 +35,9 @@ pub use schema::{InvalidSchema, Validator};
 
 /// Every platform, in alphabetical order.
 pub fn all() -> &'static [&'static dyn Platform] {
-    static ALL: [&dyn Platform; 6] = [
+    static ALL: [&dyn Platform; 7] = [
         &clover::PLATFORM,
+        &flowhub::PLATFORM,
         &leaflogix::PLATFORM,
         &shopify::PLATFORM,
         &square::PLATFORM,

@@ -11,6 +11,8 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 pub(crate) const ROWS_MAX: usize = 200_000;
 /// Upper limit of one element, in bytes: that of a delivery.
 pub(crate) const ROW_BYTES_MAX: usize = BODY_BYTES_DEFAULT;
+/// The beginning of a key of an element that has no id.
+const WITHOUT_ID: &str = "without an id: ";
 /// Upper limit of a key, in bytes: that of an id in the model.
 const KEY_BYTES_MAX: usize = 255;
 
@@ -68,8 +70,18 @@ impl<'a> Row<'a> {
 
     /// A key for an element that has no id: `map` rejects it, so that it becomes a dead letter instead of being lost.
     pub(crate) fn key_without_id(self) -> String {
-        format!("without an id: {}", RawDigest::of(self.0.get().as_bytes()))
+        format!("{WITHOUT_ID}{}", RawDigest::of(self.0.get().as_bytes()))
     }
+}
+
+/// Returns true for a key of [`Row::key_without_id`].
+pub(crate) fn is_without_id(key: &str) -> bool {
+    key.starts_with(WITHOUT_ID)
+}
+
+/// The element that is the whole reply; `None` if that is no JSON.
+pub(crate) fn only(text: &str) -> Option<Row<'_>> {
+    serde_json::from_str(text).ok().map(Row)
 }
 
 /// The fields of an object, each as the platform wrote it.
@@ -122,11 +134,11 @@ pub(crate) fn objects(topic: &'static str, id: &str, rows: &[Row<'_>], kept: Opt
     rows.iter().map(listed).collect()
 }
 
-/// The JSON of an object with an id, as the platform wrote it, and the rows that belong to it. The rows are sorted, so
-/// that another order of the same list is no other object.
-pub(crate) fn grouped(name: &str, id: Option<&str>, mut rows: Vec<String>) -> Vec<u8> {
+/// The JSON of an object with the rows that belong to it, and its id, if it has one: name and JSON of the field. The rows
+/// are sorted, so that another order of the same list is no other object.
+pub(crate) fn grouped(id: Option<(&str, &str)>, mut rows: Vec<String>) -> Vec<u8> {
     rows.sort_unstable();
-    let id = id.map(|id| format!("\"{name}\":{id},")).unwrap_or_default();
+    let id = id.map(|(name, id)| format!("\"{name}\":{id},")).unwrap_or_default();
     format!("{{{id}\"rows\":[{}]}}", rows.join(",")).into_bytes()
 }
 
@@ -184,9 +196,9 @@ mod tests {
 
     #[test]
     fn the_order_of_rows_makes_no_other_object() {
-        let object = |rows: [&str; 2]| grouped("id", Some("7"), rows.map(str::to_owned).to_vec());
+        let object = |rows: [&str; 2]| grouped(Some(("id", "7")), rows.map(str::to_owned).to_vec());
         assert_eq!(object(["1", "2"]), b"{\"id\":7,\"rows\":[1,2]}");
         assert_eq!(object(["2", "1"]), object(["1", "2"]));
-        assert_eq!(grouped("id", None, Vec::new()), b"{\"rows\":[]}");
+        assert_eq!(grouped(None, Vec::new()), b"{\"rows\":[]}");
     }
 }

@@ -13,6 +13,7 @@ mod backend;
 mod chaos;
 mod clover;
 mod exchange;
+mod flowhub;
 mod handle;
 mod ids;
 mod incidents;
@@ -66,8 +67,9 @@ use tokio::task::JoinHandle;
 use webhooks::{Outbox, Sender};
 
 /// Every simulated platform, in alphabetical order.
-static ALL: [&dyn Simulation; 6] = [
+static ALL: [&dyn Simulation; 7] = [
     &clover::PLATFORM,
+    &flowhub::PLATFORM,
     &leaflogix::PLATFORM,
     &shopify::PLATFORM,
     &square::PLATFORM,

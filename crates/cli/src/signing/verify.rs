@@ -132,9 +132,14 @@ mod tests {
         reason(platform.webhooks().expect("it sends webhooks"), &Signed { headers, body }, &context)
     }
 
+    /// The platforms that send webhooks.
+    fn sending() -> impl Iterator<Item = &'static &'static dyn platforms::Platform> {
+        platforms::all().iter().filter(|platform| platform.webhooks().is_some())
+    }
+
     #[test]
     fn a_signed_body_is_verified_with_any_active_secret_for_every_platform() {
-        for platform in platforms::all() {
+        for platform in sending() {
             let headers = signed(platform.name());
             assert_eq!(
                 verified(*platform, &headers, BODY, URL, &["other", "present"]),
@@ -149,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_missing_and_a_repeated_header_are_named() {
-        for platform in platforms::all() {
+        for platform in sending() {
             let reason = verified(*platform, &[], BODY, URL, &["present"]).expect("it isn't verified");
             assert!(
                 reason.contains(platform.webhooks().expect("it sends webhooks").signature_headers()[0]),
@@ -164,7 +169,7 @@ mod tests {
     #[test]
     fn a_change_to_body_or_url_is_found() {
         let with_break = [BODY, b"\n"].concat();
-        for platform in platforms::all() {
+        for platform in sending() {
             let headers = signed(platform.name());
             let reason = |body: &[u8], url: &str| verified(*platform, &headers, body, url, &["present"]);
             // A platform that signs nothing can't know that the body changed.

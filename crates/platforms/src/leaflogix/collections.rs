@@ -214,7 +214,7 @@ fn levels(rows: &[Row<'_>]) -> Vec<Listed> {
         if let Some(id) = fields.id("productId") {
             packages.entry(id).or_default().push(package);
         } else {
-            let body = list::grouped("productId", None, vec![package]);
+            let body = list::grouped(None, vec![package]);
             listed.push(Listed { key: row.key_without_id(), object: Object { topic: "inventory", body } });
         }
     }
@@ -222,7 +222,7 @@ fn levels(rows: &[Row<'_>]) -> Vec<Listed> {
         let quoted = json!(id).to_string();
         // The platform's ids are numbers; `map` rejects any other.
         let written = if id.bytes().all(|byte| byte.is_ascii_digit()) { &id } else { &quoted };
-        let body = list::grouped("productId", Some(written), packages);
+        let body = list::grouped(Some(("productId", written)), packages);
         Listed { key: id, object: Object { topic: "inventory", body } }
     };
     listed.extend(packages.into_iter().map(of_product));

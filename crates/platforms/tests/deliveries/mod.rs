@@ -110,6 +110,7 @@ fn examples_of(platform: &'static dyn Platform) -> Vec<Example> {
 pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
     match platform {
         "clover" => &["customer", "item", "order"],
+        "flowhub" => &["customer", "inventory", "order", "product"],
         "leaflogix" => &["customer", "inventory", "product", "transaction"],
         "shopify" => &["inventory_level/read", "product/read"],
         "square" => &["catalog.object", "inventory.count", "inventory.count.absent", "order.object"],

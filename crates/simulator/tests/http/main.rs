@@ -5,6 +5,8 @@ mod client;
 #[cfg(test)]
 mod clover;
 #[cfg(test)]
+mod flowhub;
+#[cfg(test)]
 mod incidents;
 #[cfg(test)]
 mod leaflogix;
