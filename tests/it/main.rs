@@ -47,6 +47,7 @@ mod replay;
 mod replicas;
 mod restored;
 mod rooms;
+mod scheduled_reads;
 mod shown;
 mod stopping;
 mod transform;

@@ -75,7 +75,7 @@ pub struct Wanted<'a> {
 pub enum Range {
     /// Everything.
     Whole,
-    /// What changed since a time, and before another if one is named.
+    /// What changed since a time, and before another if one is named and the platform can filter by it.
     Changed {
         /// The first moment.
         since: Timestamp,
@@ -108,7 +108,9 @@ pub struct NextPage {
 /// An object of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// The object's identity within its collection. If one list has a key twice, its pages shifted.
+    /// The object's identity within its collection: at most 1,000 bytes. If one list has a key twice, its pages shifted.
+    /// Empty for an object that the list doesn't account for, because it is only related to another one or can't be
+    /// identified: nothing follows from its absence.
     pub key: String,
     /// The object, as [`Platform::map`](crate::Platform::map) expects it.
     pub object: Object,
