@@ -40,8 +40,10 @@ fn webhooks(platform: &dyn Platform) -> String {
     let count = |kind: fn(TopicKind) -> bool| {
         platform.spec().topics.iter().filter(|topic| topic.is_sent() && kind(topic.kind)).count()
     };
-    let (full, thin) =
-        (count(|kind| matches!(kind, TopicKind::Full | TopicKind::Both)), count(|kind| kind == TopicKind::Thin));
+    let (full, thin) = (
+        count(|kind| matches!(kind, TopicKind::Full | TopicKind::Both)),
+        count(|kind| kind == TopicKind::Thin),
+    );
     let topics = [(full, "with content"), (thin, "thin")].into_iter().filter(|(count, _)| *count > 0);
     topics.map(|(count, kind)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")
 }
@@ -68,10 +70,15 @@ fn interval(every: Duration) -> String {
 }
 
 fn writes(platform: &dyn Platform) -> String {
-    let kinds = [(MirrorKind::Inventory, "levels"), (MirrorKind::Price, "prices"), (MirrorKind::Product, "texts")];
+    let kinds =
+        [(MirrorKind::Inventory, "levels"), (MirrorKind::Price, "prices"), (MirrorKind::Product, "texts")];
     let each = kinds.into_iter().filter_map(|(kind, name)| {
         let limits = platform.write_limits(kind)?;
-        Some(if limits.batch_max > 1 { format!("{name} (up to {})", limits.batch_max) } else { name.to_owned() })
+        Some(if limits.batch_max > 1 {
+            format!("{name} (up to {})", limits.batch_max)
+        } else {
+            name.to_owned()
+        })
     });
     each.collect::<Vec<_>>().join(", ")
 }
