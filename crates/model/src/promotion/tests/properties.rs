@@ -1,4 +1,4 @@
-//! What holds for every promotion.
+//! Rules that hold for every promotion.
 
 use super::{id, promotion};
 use crate::{Currency, Money, Timestamp, Zone, promotion::*};
