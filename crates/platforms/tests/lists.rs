@@ -1,4 +1,4 @@
-//! Requirements on every platform whose lists are read, checked against its simulated shop.
+//! Lists of every platform that has any, read from its simulated shop as the caller of the contract reads them.
 
 #![expect(clippy::unwrap_used, reason = "a suite stops at what it can't read")]
 
@@ -13,13 +13,9 @@ use platforms::{
     MapContext, Mapped, Object, Platform, Range, Reads, Validator, Wanted,
 };
 use simulator::{MachineRequest, NewVariant, Shop, ShopMachine};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 const BASE: &str = "https://api.example.com";
-const NAMES: [&str; 6] = ["products", "levels", "orders", "customers", "promotions", "employees"];
 /// Upper limit of pages of one list here.
 const PAGES_MAX: usize = 50;
 
@@ -171,22 +167,7 @@ fn has(lists: &dyn Collections, name: &str) -> bool {
 }
 
 #[test]
-fn collections_have_known_names_and_are_read_at_a_pace() {
-    for (platform, lists) in lists() {
-        let names: Vec<_> = lists.all().iter().map(|known| known.name).collect();
-        let distinct: BTreeSet<_> = names.iter().collect();
-        assert!(names.iter().all(|name| NAMES.contains(name)), "{} {names:?}", platform.name());
-        assert_eq!(distinct.len(), names.len(), "{}", platform.name());
-        assert!(
-            lists.all().iter().all(|known| known.every >= Duration::from_secs(30)),
-            "{}",
-            platform.name()
-        );
-    }
-}
-
-#[test]
-fn a_request_is_the_same_each_time_and_keeps_the_token_in_a_header() {
+fn a_request_keeps_the_token_in_a_header() {
     for (platform, lists) in lists() {
         let open = Open::new(platform);
         for known in lists.all() {
@@ -196,10 +177,8 @@ fn a_request_is_the_same_each_time_and_keeps_the_token_in_a_header() {
             };
             let wanted = Wanted { collection: known.name, range, cursor: None };
             let request = lists.request(&wanted, &open.context()).unwrap();
-            assert_eq!(lists.request(&wanted, &open.context()).unwrap(), request);
             let HttpRequest { url, headers, body, .. } = &request;
             let label = format!("{} {url}", platform.name());
-            assert!(url.starts_with(&format!("{BASE}/")), "{label}");
             let (secret, encoded) = ("token-of-the-suite", STANDARD.encode(&open.access.token));
             assert!(!url.contains(secret) && !String::from_utf8_lossy(body).contains(secret), "{label}");
             let carries = |value: &str| {
@@ -214,35 +193,17 @@ fn a_request_is_the_same_each_time_and_keeps_the_token_in_a_header() {
 }
 
 #[test]
-fn a_reply_that_is_no_list_is_an_error_and_never_an_empty_list() {
-    let bodies: [&[u8]; 8] = [b"", b"{}", b"null", b"\xff\xfe", b"<html>", b"\"x\"", b"[", b"{\"errors\":7}"];
+fn an_account_that_is_closed_or_elsewhere_is_misconfigured() {
     for (platform, lists) in lists() {
         let open = Open::new(platform);
         for known in lists.all() {
             let range = Range::Changed { since: Timestamp::from_micros(0), until: None };
             let wanted = Wanted { collection: known.name, range, cursor: None };
-            let page = |status, body| {
-                let retry_after = Some(Duration::from_secs(7));
-                lists.page(&wanted, &open.context(), &HttpReply { status, retry_after, headers: &[], body })
-            };
-            for body in bodies {
-                let label = format!("{} {} {}", platform.name(), known.name, String::from_utf8_lossy(body));
-                assert!(page(200, body).is_err(), "{label}");
-                assert!(page(401, body).unwrap_err().is_unauthorized(), "{label}");
-                for status in [301, 402, 404, 423] {
-                    let error = page(status, body).unwrap_err();
-                    let is_misconfigured =
-                        matches!(error, CallError::AccountRefused(AccountRefusal::Misconfigured, _));
-                    assert!(is_misconfigured, "{label} {status}: {error:?}");
-                }
-                let limited = CallError::RateLimited { after: Some(Duration::from_secs(7)) };
-                assert_eq!(page(429, body), Err(limited), "{label}");
-                for status in [500, 502, 503, 504] {
-                    assert!(
-                        matches!(page(status, body), Err(CallError::Transient { .. })),
-                        "{label} {status}"
-                    );
-                }
+            for status in [301, 402, 404, 423] {
+                let page = lists.page(&wanted, &open.context(), &HttpReply::new(status, b"{}"));
+                let refused =
+                    matches!(page, Err(CallError::AccountRefused(AccountRefusal::Misconfigured, _)));
+                assert!(refused, "{} {} {status}: {page:?}", platform.name(), known.name);
             }
         }
     }

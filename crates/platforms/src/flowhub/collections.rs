@@ -123,8 +123,8 @@ impl Collections for super::Flowhub {
         api::check(reply)?;
         let text = list::text(reply.body);
         let (objects, next) = match wanted.collection {
-            "products" => (products(&rows(&text, &["data"])?), None),
-            "levels" => (levels(&rows(&text, &["data"])?), None),
+            "products" => (products(&stock(&text)?), None),
+            "levels" => (levels(&stock(&text)?), None),
             "customers" => {
                 let rows = customers(&text)?;
                 // A server that puts more on a page than it was asked for knows no pages.
@@ -151,14 +151,14 @@ impl Collections for super::Flowhub {
     /// The stock of a product that a complete list doesn't name is zero everywhere: only what has stock is listed. It
     /// isn't known if a product without packages is listed.
     fn missing(&self, collection: &str, key: &str, at: Timestamp) -> Option<Object> {
-        let is_id = collection == "levels" && !list::is_without_id(key);
+        let is_id = collection == "levels" && !key.is_empty() && !list::is_without_id(key);
         let body = json!({"productId": key, "rows": [], "observedAt": at.to_string()});
         is_id.then(|| Object { topic: "inventory", body: body.to_string().into_bytes() })
     }
 }
 
 fn unknown() -> Reject {
-    Reject::new(RejectClass::Bug, "flowhub has no such collection")
+    Reject::new(RejectClass::Config, "flowhub has no such collection")
 }
 
 fn no_cursor() -> Reject {
@@ -200,6 +200,18 @@ fn rows<'a>(text: &'a str, names: &[&str]) -> Result<Vec<Row<'a>>, CallError> {
     let reply = Fields::of(text);
     let found = names.iter().find_map(|name| reply.json(name));
     list::rows(found.ok_or_else(|| CallError::transient("the reply has no list"))?)
+}
+
+/// The rows of a list of stock, which are all that there are. No document knows pages of it; a client's notes do, so that
+/// a reply that states several isn't taken for the whole list.
+fn stock(text: &str) -> Result<Vec<Row<'_>>, CallError> {
+    let pages = Fields::of(text).json("total_pages").and_then(|pages| pages.parse::<u64>().ok());
+    if pages.is_some_and(|pages| pages > 1) {
+        return Err(
+            Reject::new(RejectClass::Platform, "the list of stock has pages, which aren't read").into()
+        );
+    }
+    rows(text, &["data"])
 }
 
 /// The number of objects in the whole list, if the reply states one.

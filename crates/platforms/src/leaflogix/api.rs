@@ -45,8 +45,8 @@ pub(super) fn get(access: &Access, path: &str, reply_bytes_max: usize) -> Result
         .with_header("accept", "application/json"))
 }
 
-/// Returns the error that a reply states with its status. A key has roles, each for some lists: 403 concerns the list,
-/// not the account.
+/// Returns the error that a reply states with its status. A key has roles, each for some lists: the caller tries another
+/// list before it believes that 403 concerns the account.
 pub(super) fn check(reply: &HttpReply<'_>) -> Result<(), CallError> {
     let status = reply.status;
     let reject = |class, what: &str| Reject::new(class, format!("{what}: status {status}"));
@@ -54,7 +54,7 @@ pub(super) fn check(reply: &HttpReply<'_>) -> Result<(), CallError> {
         200..=299 => return Ok(()),
         429 => CallError::RateLimited { after: reply.retry_after },
         401 => reject(RejectClass::Auth, "leaflogix refuses the key").into(),
-        403 => CallError::Rejected(reject(RejectClass::Auth, "the key has no role for this list")),
+        403 => reject(RejectClass::Auth, "the key has no role for this list").into(),
         300..=399 | 402 | 404 | 405 | 423 | 501 => {
             reject(RejectClass::Config, "this is not the API of leaflogix").into()
         }
@@ -101,10 +101,10 @@ mod tests {
     }
 
     #[test]
-    fn a_role_that_the_key_lacks_concerns_one_list_alone() {
+    fn a_status_says_whether_to_come_again() {
         let error = |status| check(&HttpReply::new(status, b"")).unwrap_err();
-        assert!(error(401).is_unauthorized());
-        assert!(matches!(error(403), CallError::Rejected(reject) if reject.class == RejectClass::Auth));
+        assert!(error(401).is_unauthorized() && error(403).is_unauthorized());
+        assert!(error(403).to_string().contains("role"), "{}", error(403));
         assert!(matches!(error(400), CallError::Rejected(_)));
         for status in [301, 402, 404, 423] {
             let error = error(status);

@@ -141,7 +141,7 @@ impl Collections for super::Leaflogix {
 }
 
 fn unknown() -> Reject {
-    Reject::new(RejectClass::Bug, "leaflogix has no such collection")
+    Reject::new(RejectClass::Config, "leaflogix has no such collection")
 }
 
 /// The path of a list of products. Changes have no upper bound there: those after it come a second time later.

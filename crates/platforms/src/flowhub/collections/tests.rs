@@ -77,6 +77,18 @@ fn the_packages_of_a_product_are_one_object_whatever_their_order() {
 }
 
 #[test]
+fn a_part_of_the_stock_is_never_taken_for_all_of_it() {
+    let row = json!({"productId": "p", "locationId": "a", "quantity": 1});
+    for collection in ["levels", "products"] {
+        let read = |pages: Value| {
+            received(&wanted(collection, Range::Whole, None), &json!({"data": [row], "total_pages": pages}))
+        };
+        assert!(matches!(read(json!(2)), Err(CallError::Rejected(_))), "{collection}");
+        assert!(read(json!(1)).is_ok() && read(json!(null)).is_ok(), "{collection}");
+    }
+}
+
+#[test]
 fn a_product_has_the_rows_of_its_variants_each_once() {
     assert_eq!(url(&wanted("products", Range::Whole, None)), "/v0/inventory");
     let row = |parent: Value, product: &str, package: &str, quantity: u32| {
@@ -103,9 +115,13 @@ fn stock_that_is_not_listed_is_nowhere_and_a_product_that_is_not_listed_may_have
     let missing = PLATFORM.missing("levels", "p", at(NOW)).unwrap();
     let [Payload::Stocked(stocked)] = &mapped(&missing)[..] else { panic!("a list of locations expected") };
     assert_eq!((stocked.item.as_str(), stocked.locations.len()), ("p", 0));
-    for (collection, key) in
-        [("products", "p"), ("customers", "p"), ("orders", "p"), ("levels", "without an id: x")]
-    {
+    for (collection, key) in [
+        ("products", "p"),
+        ("customers", "p"),
+        ("orders", "p"),
+        ("levels", "without an id: x"),
+        ("levels", ""),
+    ] {
         assert_eq!(PLATFORM.missing(collection, key, at(NOW)), None, "{collection} {key}");
     }
 }
@@ -187,8 +203,8 @@ fn a_row_without_an_id_becomes_a_dead_letter_and_the_others_go_on() {
 #[test]
 fn no_other_collection_and_no_other_cursor_is_accepted() {
     let refused = |wanted: &Wanted<'_>| with(|context| PLATFORM.request(wanted, context)).unwrap_err().class;
+    assert_eq!(refused(&wanted("promotions", Range::Whole, None)), RejectClass::Config);
     for wanted in [
-        wanted("promotions", Range::Whole, None),
         wanted("orders", Range::Whole, None),
         wanted("orders", since(NOW), Some("1/0")),
         wanted("customers", Range::Whole, Some("x")),
