@@ -36,6 +36,7 @@ mod outgoing;
 mod pauses;
 mod platform_faults;
 mod poison;
+mod polled_tills;
 mod programs;
 mod public_keys;
 mod publishing;

@@ -6,6 +6,7 @@
 //! describes HTTP requests; it never sends one. One line in [`all`] registers it, and the conformance suite runs over
 //! that list.
 
+mod blaze;
 mod clover;
 mod contract;
 mod field;
@@ -35,7 +36,8 @@ pub use schema::{InvalidSchema, Validator};
 
 /// Every platform, in alphabetical order.
 pub fn all() -> &'static [&'static dyn Platform] {
-    static ALL: [&dyn Platform; 7] = [
+    static ALL: [&dyn Platform; 8] = [
+        &blaze::PLATFORM,
         &clover::PLATFORM,
         &flowhub::PLATFORM,
         &leaflogix::PLATFORM,

@@ -15,11 +15,13 @@ const TOKEN: &str = "the-secret-token";
 /// Replies with status 200 that are no page.
 const GARBAGE: [&str; 7] = ["", "<html>", "{\"", "7", "\"text\"", "null", "\u{feff}"];
 /// Empty pages in the shapes of the platforms' APIs.
-const EMPTY: [&str; 9] = [
+const EMPTY: [&str; 11] = [
     "{}",
     "[]",
     r#"{"data":[]}"#,
     r#"{"elements":[]}"#,
+    r#"{"resultCode":"SUCCESS","data":{"page_count":0,"total_count":0,"product_list":[]}}"#,
+    r#"{"resultCode":"SUCCESS","ticketList":[]}"#,
     r#"{"values":[],"total":0}"#,
     r#"{"resultCode":"SUCCESS","data":{"total_count":0}}"#,
     r#"{"status":200,"data":[],"total":0}"#,
@@ -30,7 +32,7 @@ const EMPTY: [&str; 9] = [
 fn access() -> Access {
     Access {
         base_url: BASE_URL.to_owned(),
-        token: TOKEN.to_owned(),
+        token: format!("client:{TOKEN}"),
         access_token: Some("the-access-token".to_owned()),
         api_version: String::new(),
         account: "account".to_owned(),

@@ -10,6 +10,7 @@
 
 mod acts;
 mod backend;
+mod blaze;
 mod chaos;
 mod clover;
 mod exchange;
@@ -67,7 +68,8 @@ use tokio::task::JoinHandle;
 use webhooks::{Outbox, Sender};
 
 /// Every simulated platform, in alphabetical order.
-static ALL: [&dyn Simulation; 7] = [
+static ALL: [&dyn Simulation; 8] = [
+    &blaze::PLATFORM,
     &clover::PLATFORM,
     &flowhub::PLATFORM,
     &leaflogix::PLATFORM,

@@ -1,6 +1,8 @@
 //! The simulators over HTTP, tested through a client and a receiver of webhooks.
 
 #[cfg(test)]
+mod blaze;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod clover;
