@@ -13,11 +13,15 @@ const ABORTED: Option<i32> = Some(6);
 /// Number of whole reads after which nothing that would be retired is still there.
 const READS: u64 = 3;
 
-async fn open(programs: &[Program], scheduled_reads: &[&'static str]) -> (World, Merchant, Account) {
+async fn open(
+    platform: &'static str,
+    programs: &[Program],
+    scheduled_reads: &[&'static str],
+) -> (World, Merchant, Account) {
     let options = WorldOptions { scheduled_reads: scheduled_reads.to_vec(), ..WorldOptions::default() };
     let world = World::start_with(options, programs).await;
     let merchant = world.merchant("shop").await;
-    let account = world.simulated(&merchant, "square").await;
+    let account = world.simulated(&merchant, platform).await;
     (world, merchant, account)
 }
 
@@ -71,7 +75,16 @@ async fn many_missing(world: &World) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_webhook_is_made_up_for_by_the_next_scheduled_read() {
-    let (world, merchant, account) = open(&Program::ALL, &["every_seconds = 1"]).await;
+    makes_up_for_lost_webhooks("square").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_carried_the_object_is_made_up_for_too() {
+    makes_up_for_lost_webhooks("shopify").await;
+}
+
+async fn makes_up_for_lost_webhooks(platform: &'static str) {
+    let (world, merchant, account) = open(platform, &Program::ALL, &["every_seconds = 1"]).await;
     let shop = account.shop();
     let tea = NewVariant::stocked("tea", 950, 10, &shop.locations());
     let ids = shop.add_product("Green tea", &[tea]).expect("the shop takes it").remove(0);
@@ -104,7 +117,7 @@ async fn a_lost_webhook_is_made_up_for_by_the_next_scheduled_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn half_a_list_retires_nothing_and_what_two_lists_lack_is_gone() {
     let every_read_is_whole = ["every_seconds = 1", "whole_every_seconds = 0"];
-    let (world, merchant, account) = open(&Program::ALL, &every_read_is_whole).await;
+    let (world, merchant, account) = open("square", &Program::ALL, &every_read_is_whole).await;
     let ids = add(&account, 12);
     has_products(&world, 12).await;
     account.shop().leave_out_of_lists(&ids[..6]);
@@ -127,7 +140,7 @@ async fn half_a_list_retires_nothing_and_what_two_lists_lack_is_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_that_was_killed_goes_on_with_the_page_that_was_under_way() {
     let others: Vec<_> = Program::ALL.into_iter().filter(|program| *program != Program::Fetch).collect();
-    let (mut world, merchant, account) = open(&others, &["every_seconds = 20"]).await;
+    let (mut world, merchant, account) = open("square", &others, &["every_seconds = 20"]).await;
     // Seven pages: the sixth page of any list is one of these.
     add(&account, 620);
     let doomed = world.launch_to_die(Program::Fetch, "fetch.page_accepted:6");
@@ -157,7 +170,7 @@ async fn a_read_that_was_killed_goes_on_with_the_page_that_was_under_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_connection_is_not_listed_and_its_window_is_read_when_it_is_active_again() {
-    let (world, merchant, account) = open(&Program::ALL, &["every_seconds = 1"]).await;
+    let (world, merchant, account) = open("square", &Program::ALL, &["every_seconds = 1"]).await;
     add(&account, 2);
     has_products(&world, 2).await;
     world.store.set_enabled(&account.connection, false).await.expect("the database answers");

@@ -10,7 +10,11 @@ mod blaze;
 mod clover;
 mod contract;
 mod field;
+mod flowhub;
 mod json;
+mod leaflogix;
+mod list;
+mod packages;
 mod schema;
 mod shopify;
 mod square;
@@ -32,9 +36,11 @@ pub use schema::{InvalidSchema, Validator};
 
 /// Every platform, in alphabetical order.
 pub fn all() -> &'static [&'static dyn Platform] {
-    static ALL: [&dyn Platform; 6] = [
+    static ALL: [&dyn Platform; 8] = [
         &blaze::PLATFORM,
         &clover::PLATFORM,
+        &flowhub::PLATFORM,
+        &leaflogix::PLATFORM,
         &shopify::PLATFORM,
         &square::PLATFORM,
         &treez::PLATFORM,

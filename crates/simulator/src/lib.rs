@@ -14,9 +14,11 @@ mod blaze;
 mod chaos;
 mod clover;
 mod exchange;
+mod flowhub;
 mod handle;
 mod ids;
 mod incidents;
+mod leaflogix;
 mod ledger;
 mod level;
 mod machine;
@@ -66,9 +68,11 @@ use tokio::task::JoinHandle;
 use webhooks::{Outbox, Sender};
 
 /// Every simulated platform, in alphabetical order.
-static ALL: [&dyn Simulation; 6] = [
+static ALL: [&dyn Simulation; 8] = [
     &blaze::PLATFORM,
     &clover::PLATFORM,
+    &flowhub::PLATFORM,
+    &leaflogix::PLATFORM,
     &shopify::PLATFORM,
     &square::PLATFORM,
     &treez::PLATFORM,

@@ -111,6 +111,8 @@ pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
     match platform {
         "blaze" => &["level.absent", "member", "product", "product.absent", "product.stock", "transaction"],
         "clover" => &["customer", "item", "order"],
+        "flowhub" => &["customer", "inventory", "order", "product"],
+        "leaflogix" => &["customer", "inventory", "product", "transaction"],
         "shopify" => &["inventory_level/read", "product/read"],
         "square" => &["catalog.object", "inventory.count", "inventory.count.absent", "order.object"],
         "treez" => &["LEVEL_ABSENT", "PRODUCT_STOCK"],

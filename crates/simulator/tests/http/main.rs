@@ -7,7 +7,11 @@ mod client;
 #[cfg(test)]
 mod clover;
 #[cfg(test)]
+mod flowhub;
+#[cfg(test)]
 mod incidents;
+#[cfg(test)]
+mod leaflogix;
 #[cfg(test)]
 mod receiver;
 #[cfg(test)]

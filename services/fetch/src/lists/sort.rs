@@ -94,13 +94,19 @@ mod tests {
 
     #[test]
     fn an_object_without_a_usable_key_is_reported_and_makes_the_list_incomplete() {
-        for key in ["", "a\0b", &"x".repeat(ListedObject::KEY_BYTES_MAX + 1)] {
+        for key in ["a\0b", &"x".repeat(ListedObject::KEY_BYTES_MAX + 1)] {
             let sorted = sort(vec![listed(key, "a")], Vec::new(), 1, false);
             assert_eq!(
                 (bodies(&sorted), sorted.seen.as_slice(), sorted.has_repeats),
                 (vec!["a"], &[][..], true)
             );
         }
+    }
+
+    #[test]
+    fn an_object_that_is_not_accounted_for_is_reported_and_may_be_listed_again() {
+        let related = sort(vec![listed("", "a"), listed("", "a")], Vec::new(), 1, false);
+        assert_eq!((related.reported.len(), related.seen.len(), related.has_repeats), (2, 0, false));
     }
 
     proptest! {
