@@ -12,6 +12,7 @@ mod fixture;
 mod mirrors;
 mod parked;
 mod plans;
+mod promotions;
 mod propagating;
 mod rebuilding;
 mod schema;
