@@ -6,6 +6,7 @@ use crate::{
     foreign::Holding,
     layout::{self, Layout},
     message::Stored,
+    raw_end::RawEnds,
     request,
 };
 use async_nats::{
@@ -18,11 +19,7 @@ use async_nats::{
 };
 use bytes::Bytes;
 use model::{Partition, PartitionCount, Position, Timestamp};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
@@ -57,8 +54,7 @@ struct Inner {
     layout: Layout,
     config: BusConfig,
     connections: watch::Receiver<u64>,
-    /// The last known sequence of each stream of RAW.
-    raw_ends: Mutex<HashMap<String, u64>>,
+    raw_ends: RawEnds,
 }
 
 impl std::fmt::Debug for Bus {
@@ -113,7 +109,7 @@ impl Bus {
                 .build(client.clone())
         };
         let (jetstream, admin, config) = (context(ACK_LIMIT), context(ADMIN_LIMIT), config.clone());
-        let raw_ends = Mutex::default();
+        let raw_ends = RawEnds::default();
         let inner = Inner { client, jetstream, admin, layout, config, connections, raw_ends };
         Ok(Self { inner: Arc::new(inner), validator: None })
     }
@@ -138,18 +134,8 @@ impl Bus {
         self.validator.as_deref()
     }
 
-    /// Returns true if the partition's RAW has ever stored a message with that sequence; queries the server only if the
-    /// cached end is lower.
-    pub(crate) async fn raw_reaches(&self, partition: Partition, sequence: u64) -> Result<bool, BusError> {
-        let stream = self.inner.layout.stream_of(Feed::Raw, partition);
-        let known = || self.inner.raw_ends.lock().unwrap_or_else(PoisonError::into_inner);
-        if known().get(&stream).is_some_and(|end| *end >= sequence) {
-            return Ok(true);
-        }
-        let end = self.stream_info(&stream).await?.map_or(0, |info| info.state.last_sequence);
-        let reached = end >= sequence;
-        known().insert(stream, end);
-        Ok(reached)
+    pub(crate) fn raw_ends(&self) -> &RawEnds {
+        &self.inner.raw_ends
     }
 
     /// Number of partitions of the installation.

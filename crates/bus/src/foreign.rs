@@ -204,7 +204,7 @@ impl Bus {
         message: &Message,
     ) -> Result<Option<Foreign>, BusError> {
         let Some(covers) = message.covers.filter(|_| self.validator().is_some()) else { return Ok(None) };
-        if self.raw_reaches(partition, covers.raw_sequence).await? {
+        if self.raw_reaches(feed, partition, covers.raw_sequence).await? {
             return Ok(None);
         }
         let reason = "it covers what RAW has not taken";

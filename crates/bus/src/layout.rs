@@ -101,6 +101,11 @@ impl Layout {
         self.partitions
     }
 
+    /// Returns true if several servers hold each message.
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.replicas > 1
+    }
+
     pub(crate) fn dead_max_bytes(&self) -> u64 {
         self.dead_max_bytes
     }

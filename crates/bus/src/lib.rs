@@ -24,6 +24,7 @@ mod message;
 mod permissions;
 mod placement;
 mod publish;
+mod raw_end;
 mod reply;
 mod request;
 mod routes;

@@ -3,6 +3,7 @@
 mod bench;
 mod decisions;
 mod program;
+mod reads;
 mod signing;
 mod users;
 
@@ -14,6 +15,7 @@ pub(crate) use decisions::{
     Take, Unlink, Wait,
 };
 pub(crate) use program::{Completions, Man};
+pub(crate) use reads::{Backfill, Listed, Sync, SyncVerb};
 pub(crate) use signing::{SECRET_VARIABLE, Sign, Signing, Verify};
 pub(crate) use users::NatsAuth;
 
@@ -117,6 +119,22 @@ pub(crate) enum Verb {
                       tillflow connection show demo-shopify\n  tillflow connection pause demo-shopify\n  \
                       tillflow connection set demo-shopify --baseline platform")]
     Connection(Connections),
+    /// Read a connection's lists now, or show when they were read: scheduled reads make up for lost webhooks.
+    #[command(after_help = "Example:\n  tillflow sync run --connection demo-square\n  \
+                      tillflow sync status --connection demo-square")]
+    Sync(Sync),
+    /// Read what changed at a platform in a range of time, and report it.
+    ///
+    /// The reads are rows of the record: they go on if this command is interrupted, and the same command follows them
+    /// again. They take the places of scheduled reads that are under way.
+    #[command(
+        after_help = "Example:\n  tillflow backfill --connection demo-square --since 2026-11-01T00:00:00Z \
+                      --until 2026-11-08T00:00:00Z\n  \
+                      tillflow backfill --connection demo-square --collection orders --since 2026-11-01T00:00:00Z --no-wait\n\n\
+                      Exit code 1 if there is no such connection or collection, if no list has such a range, or if a read was \
+                      given up."
+    )]
+    Backfill(Backfill),
     /// Link a platform's variant to a variant of the store.
     #[command(
         after_help = "Example:\n  tillflow link --connection demo-square --variant VAR7 --to var_3fa1c09b2d44\n\n\

@@ -25,6 +25,7 @@ mod replay;
 mod show;
 mod signing;
 mod stores;
+mod sync;
 mod table;
 mod tail;
 mod trigger;
@@ -57,6 +58,8 @@ fn main() -> ExitCode {
             Verb::Events(arguments) => events::run(arguments, cli.output).await,
             Verb::Conflicts(arguments) => conflicts::run(arguments, cli.output).await,
             Verb::Connection(arguments) => connection::run(arguments, cli.output).await,
+            Verb::Sync(arguments) => sync::run(arguments, cli.output).await,
+            Verb::Backfill(arguments) => sync::backfill(arguments, cli.output).await,
             Verb::Link(arguments) => link::link(arguments, cli.output).await,
             Verb::Unlink(arguments) => link::unlink(arguments, cli.output).await,
             Verb::LinkLocation(arguments) => link::link_location(arguments, cli.output).await,

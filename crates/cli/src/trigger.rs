@@ -41,6 +41,9 @@ pub(crate) fn signed_headers(
     let RunningConnection { platform, account, secret, webhook_url, .. } = connection;
     let simulated = simulator::find(platform)
         .ok_or_else(|| Failed::Usage(format!("deliveries of {platform} can't be signed here")))?;
+    if simulated.signature_header().is_empty() {
+        return Err(Failed::Usage(format!("{platform} sends no webhooks")));
+    }
     Ok(simulated.sign(&Unsigned { account, secret, url: webhook_url, topic, id: delivery, body }))
 }
 

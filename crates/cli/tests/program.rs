@@ -53,6 +53,16 @@ fn a_failure_has_a_colour_only_where_it_is_wanted() {
     }
 }
 
+/// The names of the platforms that send webhooks, and of those that don't.
+fn senders() -> (Vec<&'static str>, Vec<&'static str>) {
+    let (senders, others): (Vec<_>, Vec<_>) =
+        platforms::all().iter().partition(|platform| platform.webhooks().is_some());
+    let names = |platforms: Vec<&&'static dyn platforms::Platform>| {
+        platforms.into_iter().map(|platform| platform.name()).collect()
+    };
+    (names(senders), names(others))
+}
+
 #[test]
 fn a_signed_delivery_is_verified_and_a_changed_one_is_not() {
     let scratch = sandbox::Scratch::new().expect("a folder to throw away");
@@ -60,8 +70,7 @@ fn a_signed_delivery_is_verified_and_a_changed_one_is_not() {
     fs::write(&body, r#"{"merchant_id": "m"}"#).expect("it can be written");
     fs::write(&secret, "former\npresent\n").expect("it can be written");
     let url = "https://example.com/webhook";
-    for platform in platforms::all() {
-        let name = platform.name();
+    for name in senders().0 {
         let sign = ["sign", name, "topic", "--url", url, "--account", "m", "--file", &body];
         let signed = tillflow(&sign, &[("TILLFLOW_SECRET", "present")]);
         assert!(signed.status.success(), "{}", text(&signed.stderr));
@@ -89,14 +98,22 @@ fn the_topics_with_an_example_are_listed() {
     let all = text(&tillflow(&["trigger", "--list"], &[]).stdout);
     let heading: Vec<&str> = all.lines().next().expect("a heading").split_whitespace().collect();
     assert_eq!(heading, ["platform", "topic"], "{all}");
-    for platform in platforms::all() {
-        let name = platform.name();
+    for name in senders().0 {
         let output = tillflow(&["--output", "json", "trigger", name, "--list"], &[]);
         let lines = text(&output.stdout);
         let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert!(!lines.is_empty() && lines.iter().all(|line| line["platform"] == name), "{lines:?}");
     }
     assert_eq!(tillflow(&["trigger", "nobody", "--list"], &[]).status.code(), Some(2));
+}
+
+#[test]
+fn a_platform_without_webhooks_says_so_in_place_of_a_signature() {
+    for name in senders().1 {
+        let output = tillflow(&["sign", name, "topic"], &[("TILLFLOW_SECRET", "present")]);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(text(&output.stderr).contains(&format!("{name} sends no webhooks")), "{output:?}");
+    }
 }
 
 #[test]

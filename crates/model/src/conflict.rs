@@ -38,6 +38,8 @@ kinds! {
     CurrencyMismatch = "currency_mismatch",
     /// A platform's location is linked to no location of the store.
     UnlinkedLocation = "unlinked_location",
+    /// A complete list of a platform lacks more objects than their absence counts for.
+    ManyMissing = "many_missing",
     /// A platform refused the body of a request.
     BodyRefused = "body_refused",
     /// A connection, or its tenant, holds more than its share of RAW.
@@ -138,6 +140,11 @@ impl Conflict {
     /// Returns the subject of conflicts about a platform's variant.
     pub fn about_external(variant: &ExternalId) -> String {
         format!("variant {variant}")
+    }
+
+    /// Returns the subject of conflicts about a list of a platform.
+    pub fn about_collection(collection: &str) -> String {
+        format!("collection {collection}")
     }
 
     /// Returns the subject of conflicts about a platform's location.

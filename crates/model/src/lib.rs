@@ -7,6 +7,7 @@ mod account;
 pub mod bounds;
 mod call_gate;
 mod catalog;
+mod collection;
 mod conflict;
 mod connection;
 mod delivery;
@@ -35,6 +36,11 @@ pub use account::{AccountNotice, Duty};
 pub use bounds::OutOfBounds;
 pub use call_gate::{AccountState, CallGate, Health};
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Variant};
+pub use collection::{
+    CollectionState, EndedRead, ListRead, MISSING_IN_A_ROW, MissingCounts, MissingVerdict, PAGE_ATTEMPTS_MAX,
+    PAGES_MAX, PageCounts, PageFailure, ReadOutcome, ReadPhase, ReadPlan, ReadRange, ReadRequest, Requested,
+    Spread, missing_verdict,
+};
 pub use conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use connection::{Connection, Rules};
 pub use delivery::{Delivery, Source, TraceParent};

@@ -1,9 +1,11 @@
-//! Fetches the objects that a notification names, and hands them to the intake.
+//! Fetches the objects that a notification names or that a list has, and hands them to the intake.
 
 use crate::{Accounts, Budgets, Client, Failed, NotAccepted, Refusable, accept};
 use bus::Bus;
 use model::{AskedBy, Delivery, DeliveryId, DeliveryKind, Origin, RawDigest, Source, Timestamp, TraceParent};
-use platforms::{Access, AccountRefusal, CallContext, CallError, Fetch, Object, Platform, Reader};
+use platforms::{
+    Access, AccountRefusal, CallContext, CallError, Fetch, ListPage, Object, Platform, Reader, Wanted,
+};
 use stage::{Reject, RejectClass};
 use std::time::Duration;
 use store::Connection;
@@ -149,7 +151,7 @@ impl Fetcher {
                     Fetch::Level { .. } | Fetch::Product { .. } => now.as_micros().to_le_bytes().to_vec(),
                 };
                 let id = DeliveryId::derive(&target.origin.connection, topic, &key);
-                self.hand_over(target, id, topic, body, now).await?;
+                self.hand_over(target, id, Object { topic, body }, now).await?;
                 count += 1;
             }
             next = page.next;
@@ -157,14 +159,36 @@ impl Fetcher {
         Err(NotFetched::Later { reason: format!("more than {PAGES_MAX} pages"), after: None })
     }
 
-    async fn hand_over(
+    /// Reads one page of a collection.
+    pub async fn list(
+        &self,
+        platform: &dyn Platform,
+        target: &Target<'_>,
+        wanted: &Wanted<'_>,
+        now: Timestamp,
+    ) -> Result<ListPage, CallError> {
+        let missing = || Reject::new(RejectClass::Platform, "the platform has no collections");
+        let collections = platform.collections().ok_or_else(missing).map_err(CallError::Rejected)?;
+        let read = |access: Access| async move {
+            let context = CallContext { access: &access, idempotency_key: "", now };
+            let request = collections.request(wanted, &context)?;
+            self.budgets.wait(&target.origin.connection, platform).await;
+            let called = self.client.call(request, target.trace.as_ref()).await;
+            let reply = called.map_err(Failed::into_call_error)?;
+            collections.page(wanted, &context, &reply.as_reply())
+        };
+        self.accounts.with_access(target.connection, platform, now, read).await?
+    }
+
+    /// Hands an object to the intake as the delivery `id`, and waits until RAW has it on disk. Handing it over again is
+    /// safe: it is the same delivery.
+    pub async fn hand_over(
         &self,
         target: &Target<'_>,
         id: DeliveryId,
-        topic: &'static str,
-        body: Vec<u8>,
+        Object { topic, body }: Object,
         now: Timestamp,
-    ) -> Result<(), NotFetched> {
+    ) -> Result<(), NotAccepted> {
         let delivery = Delivery {
             id,
             origin: target.origin.clone(),
@@ -180,7 +204,7 @@ impl Fetcher {
             trace: target.trace.unwrap_or_else(|| TraceParent::from_delivery(id)),
             body: body.into(),
         };
-        Ok(accept(&self.bus, &delivery).await?)
+        accept(&self.bus, &delivery).await
     }
 }
 

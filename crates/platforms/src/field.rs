@@ -13,6 +13,9 @@ use stage::{Reject, RejectClass};
 /// Decimals of a quantity that a platform sends as a float: finer digits are rounding errors, not the shop's.
 const QUANTITY_DECIMALS: u32 = 6;
 
+/// The dates that programs write where they have none.
+const NO_DATES: [&str; 3] = ["0001-01-01", "1900-01-01", "2000-01-01"];
+
 /// An object of the payload, with its path.
 pub(crate) struct Object<'a> {
     fields: &'a Map<String, Value>,
@@ -117,6 +120,42 @@ impl<'a> Object<'a> {
         Ok(self.patched(key, self.owned(key)?))
     }
 
+    /// The text under `key`; `None` without a value or for a placeholder such as "N/A".
+    pub(crate) fn stated(&self, key: &str) -> Result<Option<&'a str>, Reject> {
+        Ok(self.text(key)?.filter(|text| !text::is_placeholder(text)))
+    }
+
+    /// The text under `key` as a patch that a placeholder clears.
+    pub(crate) fn stated_patch(&self, key: &str) -> Result<Patch<String>, Reject> {
+        Ok(self.patched(key, self.stated(key)?.map(ToOwned::to_owned)))
+    }
+
+    /// The id under `key`, sent as a text or as a whole number; `None` without a value or for a placeholder.
+    pub(crate) fn either_id(&self, key: &str) -> Result<Option<ExternalId>, Reject> {
+        let id = match self.value(key) {
+            Some(Value::Number(number)) if number.is_u64() => Some(number.to_string()),
+            Some(Value::String(_)) => self.stated(key)?.map(ToOwned::to_owned),
+            None => None,
+            Some(_) => return Err(self.reject(RejectClass::Schema, key, "not an id")),
+        };
+        id.map(|id| self.external(key, &id)).transpose()
+    }
+
+    /// The texts in the list under `key`, without blanks and placeholders; `None` without a value.
+    pub(crate) fn names(&self, key: &str) -> Result<Option<Vec<String>>, Reject> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let wrong = || self.reject(RejectClass::Schema, key, "not a list of texts");
+        let mut names = Vec::new();
+        for element in value.as_array().ok_or_else(wrong)? {
+            let name = text::readable(element.as_str().ok_or_else(wrong)?);
+            let name = name.map_err(|reason| self.reject(RejectClass::Data, key, reason))?.trim();
+            if !name.is_empty() && !text::is_placeholder(name) {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(Some(names))
+    }
+
     /// The merchant's number (SKU, bar code) under `key`; `None` if nothing is left of it.
     pub(crate) fn code(&self, key: &str) -> Result<Option<String>, Reject> {
         Ok(self.text(key)?.and_then(text::code))
@@ -150,6 +189,29 @@ impl<'a> Object<'a> {
             Timestamp::parse(text).map_err(|error| self.reject(RejectClass::Data, key, error.to_string()))
         };
         self.text(key)?.map(read).transpose()
+    }
+
+    /// The time under `key`, which is in UTC if it names no offset; `None` without a value or for a date that stands for
+    /// none.
+    pub(crate) fn utc_time(&self, key: &str) -> Result<Option<Timestamp>, Reject> {
+        let Some(text) = self.stated(key)? else { return Ok(None) };
+        if NO_DATES.iter().any(|date| text.starts_with(date)) {
+            return Ok(None);
+        }
+        let read = Timestamp::parse(text).or_else(|_| Timestamp::parse(&format!("{text}Z")));
+        read.map(Some).map_err(|error| self.reject(RejectClass::Data, key, error.to_string()))
+    }
+
+    /// The whole number under `key` as an amount in the minor unit of its currency; `None` without a value. The field has
+    /// no currency of its own; without `currency` it can't be read.
+    pub(crate) fn minor_amount(
+        &self,
+        key: &str,
+        currency: Option<Currency>,
+    ) -> Result<Option<Money>, Reject> {
+        let Some(minor) = self.integer(key)? else { return Ok(None) };
+        let currency = currency.ok_or_else(|| self.no_currency(key))?;
+        Ok(Some(Money { minor, currency }))
     }
 
     /// The whole number under `key` as a quantity; `None` without a value.
@@ -312,6 +374,39 @@ mod tests {
         for value in [json!("3 g"), json!(true), json!([1]), json!(1e30), json!("NaN")] {
             assert!(read(value.clone()).is_err(), "{value}");
         }
+    }
+
+    #[test]
+    fn placeholders_are_no_values() {
+        let body = json!({"a": "N/A", "b": " n.d. ", "c": "Tea", "d": "", "e": 7, "f": "b-7", "l": ["x", "N/A", " "]});
+        let root = Object::root(&body).unwrap();
+        assert_eq!(["a", "b", "d", "z"].map(|key| root.stated(key).unwrap()), [None; 4]);
+        assert_eq!(root.stated_patch("a"), Ok(Patch::Clear));
+        assert_eq!(root.stated_patch("z"), Ok(Patch::Keep));
+        assert_eq!(root.stated_patch("c"), Ok(Patch::Set("Tea".to_owned())));
+        let id = |key| root.either_id(key).unwrap().map(|id| id.to_string());
+        assert_eq!(["a", "e", "f"].map(id), [None, Some("7".to_owned()), Some("b-7".to_owned())]);
+        assert_eq!(root.names("l"), Ok(Some(vec!["x".to_owned()])));
+        assert!(root.names("c").is_err() && root.either_id("l").is_err());
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_in_utc_and_some_dates_stand_for_none() {
+        let read = |text: &str| {
+            let body = json!({ "t": text });
+            Object::root(&body).unwrap().utc_time("t").map(|time| time.map(|time| time.to_string()))
+        };
+        for (text, expected) in [
+            ("2021-01-05T14:22:10.12", Some("2021-01-05T14:22:10.120Z")),
+            ("2021-01-05T14:22:10Z", Some("2021-01-05T14:22:10Z")),
+            ("2021-01-05T14:22:10-05:00", Some("2021-01-05T19:22:10Z")),
+            ("2000-01-01T00:00:00", None),
+            ("0001-01-01T00:00:00", None),
+            ("N/A", None),
+        ] {
+            assert_eq!(read(text), Ok(expected.map(str::to_owned)), "{text}");
+        }
+        assert!(read("1/5/2021 2:22:10 PM").is_err());
     }
 
     #[test]

@@ -123,7 +123,8 @@ fn repaired(body: &[u8]) -> Cow<'_, [u8]> {
     repaired
 }
 
-fn with_readable_bytes(body: &[u8]) -> Vec<u8> {
+/// The bytes with [`UNREADABLE`] in place of those that aren't UTF-8.
+pub(crate) fn with_readable_bytes(body: &[u8]) -> Vec<u8> {
     let mut marker = [0; 4];
     let marker = UNREADABLE.encode_utf8(&mut marker).as_bytes();
     body.utf8_chunks().fold(Vec::with_capacity(body.len()), |mut readable, chunk| {

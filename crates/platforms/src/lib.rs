@@ -6,10 +6,15 @@
 //! describes HTTP requests; it never sends one. One line in [`all`] registers it, and the conformance suite runs over
 //! that list.
 
+mod blaze;
 mod clover;
 mod contract;
 mod field;
+mod flowhub;
 mod json;
+mod leaflogix;
+mod list;
+mod packages;
 mod schema;
 mod shopify;
 mod square;
@@ -31,8 +36,16 @@ pub use schema::{InvalidSchema, Validator};
 
 /// Every platform, in alphabetical order.
 pub fn all() -> &'static [&'static dyn Platform] {
-    static ALL: [&dyn Platform; 5] =
-        [&clover::PLATFORM, &shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM, &woocommerce::PLATFORM];
+    static ALL: [&dyn Platform; 8] = [
+        &blaze::PLATFORM,
+        &clover::PLATFORM,
+        &flowhub::PLATFORM,
+        &leaflogix::PLATFORM,
+        &shopify::PLATFORM,
+        &square::PLATFORM,
+        &treez::PLATFORM,
+        &woocommerce::PLATFORM,
+    ];
     &ALL
 }
 

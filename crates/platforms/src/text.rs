@@ -16,6 +16,13 @@ pub(crate) fn readable(text: &str) -> Result<&str, &'static str> {
     Ok(text)
 }
 
+/// Returns true for a text that tills write where there is nothing to write.
+pub(crate) fn is_placeholder(text: &str) -> bool {
+    ["n/a", "n.d.", "null", "none", "-"]
+        .iter()
+        .any(|placeholder| text.trim().eq_ignore_ascii_case(placeholder))
+}
+
 /// Normalizes a merchant's number (SKU, bar code): removes surrounding white space, control and invisible characters;
 /// `None` if nothing is left. The same for every platform, so that numbers of different platforms compare. Placeholders
 /// are kept: [`model::sku_key`] recognizes them.

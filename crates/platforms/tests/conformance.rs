@@ -40,6 +40,7 @@ fn every_folder_is_registered_and_has_the_files_of_a_platform() {
         let capabilities = [
             ("webhooks.rs", platform.webhooks().is_some()),
             ("reader.rs", platform.reader().is_some()),
+            ("collections.rs", platform.collections().is_some()),
             ("writer.rs", platform.writer().is_some()),
             ("tokens.rs", platform.tokens().is_some()),
         ];
@@ -202,8 +203,9 @@ fn no_truncation_of_an_example_is_read() {
             let body = &example.body[..length];
             assert!(validator.read(example.topic.name, body).is_err(), "{}: {length} bytes", example.label());
             // `split` runs before the schema: it may find a topic or none, but must not panic.
+            let Some(webhooks) = example.platform.webhooks() else { continue };
             let headers = if example.is_sent() { received(&example).headers } else { Vec::new() };
-            let _ = example.platform.webhooks().unwrap().split(&Signed { headers: &headers, body });
+            let _ = webhooks.split(&Signed { headers: &headers, body });
         }
     }
 }

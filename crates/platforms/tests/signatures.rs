@@ -356,16 +356,15 @@ fn clover_sends_the_code_of_the_app() {
 #[test]
 fn a_connection_without_a_secret_accepts_nobody() {
     for active in [Vec::new(), vec![String::new()], vec![String::new(), String::new()]] {
-        for platform in platforms::all() {
+        for webhooks in platforms::all().iter().filter_map(|platform| platform.webhooks()) {
             let empty = STANDARD.encode(mac("", &[BODY]));
             let empty_of_url = STANDARD.encode(mac("", &[URL.as_bytes(), BODY]));
             for value in ["", "Bearer", "Bearer ", "=", &empty, &empty_of_url] {
-                let webhooks = platform.webhooks().expect("it sends webhooks");
                 for name in webhooks.signature_headers() {
                     let headers = one(name, value);
                     let context = VerifyContext::new(&active, URL, Timestamp::default());
                     let verified = webhooks.verify(&Signed { headers: &headers, body: BODY }, &context);
-                    assert!(verified.is_err(), "{} {name} {value:?}", platform.name());
+                    assert!(verified.is_err(), "{name} {value:?}");
                 }
             }
         }
@@ -375,12 +374,17 @@ fn a_connection_without_a_secret_accepts_nobody() {
 #[test]
 fn every_platform_says_where_its_signature_is_and_which_topics_are_its_own_readings() {
     for platform in platforms::all() {
-        let webhooks = platform.webhooks().expect("it sends webhooks");
+        let is_read = platform.spec().topics.iter().any(|topic| !topic.is_sent());
+        let reads = platform.reader().is_some() || platform.collections().is_some();
+        assert_eq!(is_read, reads, "{}", platform.name());
+        let Some(webhooks) = platform.webhooks() else {
+            let are_all_read = platform.spec().topics.iter().all(|topic| !topic.is_sent());
+            assert!(are_all_read, "{} sends no webhooks", platform.name());
+            continue;
+        };
         let (signed, single) = (webhooks.signature_headers(), webhooks.single_headers());
         assert!(!signed.is_empty() && signed.iter().all(|name| single.contains(name)), "{}", platform.name());
         assert!(single.iter().all(|name| name.bytes().all(|byte| !byte.is_ascii_uppercase())));
         assert!(webhooks.kept_headers().iter().all(|name| single.contains(name)), "{}", platform.name());
-        let is_read = platform.spec().topics.iter().any(|topic| !topic.is_sent());
-        assert_eq!(is_read, platform.reader().is_some(), "{}", platform.name());
     }
 }

@@ -85,6 +85,7 @@ impl<P: Pass> Shared<P> {
             covered,
             waiting,
             owed: None,
+            reads: false,
         };
         work.run(reader, run).await
     }
@@ -101,6 +102,8 @@ struct PartitionWorker<'a, P: Pass> {
     waiting: Vec<DroppedInput>,
     /// Time since which `covered` is ahead of the output, and the sequence of the input that moved it.
     owed: Option<(Instant, u64)>,
+    /// Whether anything new was read since the partition was opened.
+    reads: bool,
 }
 
 impl<P: Pass> PartitionWorker<'_, P> {
@@ -122,15 +125,21 @@ impl<P: Pass> PartitionWorker<'_, P> {
                 events = field::Empty,
                 emitted = field::Empty
             );
-            self.work(messages).instrument(span).await?;
+            let missing = self.work(messages).instrument(span).await?;
             run.made_progress();
+            if missing {
+                self.append_coverage().await?;
+                return Err(Fault::transient("a batch of the input", "another one begins behind it"));
+            }
         }
     }
 
-    async fn work(&mut self, messages: Vec<Message>) -> Result<(), Fault> {
-        let Some(last) = messages.last() else { return Ok(()) };
-        let (input_sequence, mut reaches) = (last.sequence, self.covered);
-        let (mut inputs, mut reported) = (Vec::new(), Vec::new());
+    /// Processes the messages before the first that begins behind what was read; returns whether there is one. The
+    /// partition is then opened anew: a batch that was taken for foreign may be ours, because a broker that has just
+    /// changed its leader shows less than it has.
+    async fn work(&mut self, messages: Vec<Message>) -> Result<bool, Fault> {
+        let (mut input_sequence, mut reaches) = (0, self.covered);
+        let (mut inputs, mut reported, mut missing) = (Vec::new(), Vec::new(), false);
         for (message, batch, after) in batches(self.shared, self.partition, self.covered, &messages) {
             let batch = match batch {
                 Ok(batch) => batch,
@@ -139,19 +148,25 @@ impl<P: Pass> PartitionWorker<'_, P> {
                     continue;
                 }
             };
-            // Inputs that were purged from the feed had been applied, so nothing waits for them; a reader that lacks
-            // them must be able to detect the gap.
             if let Some(from) = message.from.filter(|from| *from > reaches) {
+                if self.reads {
+                    missing = true;
+                    break;
+                }
+                // What is missing at the first read was purged, so it had been applied and nothing waits for it; or it
+                // is foreign. A reader that lacks it must be able to detect the gap.
                 self.appender.begin_behind(from);
             }
+            input_sequence = message.sequence;
             reaches = reaches.max(end_of(message));
+            self.reads |= reaches > self.covered;
             inputs.extend(batch.records.into_iter().filter(|input| P::In::end(input.position) > after));
             reported.extend(
                 batch.dropped_inputs.into_iter().filter(|dropped_input| dropped_input.position > after),
             );
         }
         if reaches == self.covered {
-            return Ok(());
+            return Ok(missing);
         }
         let (count, newest) = (inputs.len(), inputs.last().map(|input| input.value.head().received_at));
         self.note_lag(newest, count);
@@ -185,7 +200,7 @@ impl<P: Pass> PartitionWorker<'_, P> {
             metrics.batch(stage, inputs, took + appending);
         }
         self.note_lag(newest, 0);
-        Ok(())
+        Ok(missing)
     }
 
     fn note_lag(&self, newest: Option<Timestamp>, waiting: usize) {

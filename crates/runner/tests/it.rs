@@ -5,11 +5,12 @@ mod chained;
 mod janitor;
 
 use bus::{Bus, BusConfig, Feed, Message, Start};
+use bytes::Bytes;
 use model::{
     Action, ConnectionId, DeliveryId, EntityKind, Event, EventId, ExternalId, Origin, Partition,
     PartitionCount, Payload, PlatformName, Position, RawDigest, StoreId, TenantId, Timestamp, TraceParent,
 };
-use runner::{Input as _, Metrics, Output as _, Positioned, Readiness, Service, StageIo, run_stage};
+use runner::{Input as _, Metrics, Ours, Output as _, Positioned, Readiness, Service, StageIo, run_stage};
 use sandbox::{Nats, NatsOptions, Scratch};
 use stage::{Fault, Reject, RejectClass, Skip, Stage, Verdict};
 use std::{
@@ -104,7 +105,12 @@ impl World {
     }
 
     fn run(&self, faults: usize) -> (CancellationToken, Metrics, JoinHandle<()>) {
+        self.run_on(self.bus.clone(), faults)
+    }
+
+    fn run_on(&self, bus: Bus, faults: usize) -> (CancellationToken, Metrics, JoinHandle<()>) {
         let (stop, service) = self.service();
+        let service = Service { bus, ..service };
         let metrics = service.metrics.clone();
         let io = Flaky(Arc::new(AtomicUsize::new(faults)));
         let task = tokio::spawn(async move {
@@ -296,6 +302,30 @@ async fn a_batch_that_is_not_ours_is_no_progress_and_is_set_aside_with_an_alert_
     assert_eq!((alerts.len(), &*alerts[0].stage, &*alerts[0].kind), (1, "picky", "foreign"));
     assert!(alerts[0].text.contains("can't be decoded"), "{alerts:?}");
     assert!(world.bus.read_dead(None).await.unwrap().next().await.unwrap().is_none());
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_batch_that_was_taken_for_foreign_too_early_is_passed_on_before_what_is_behind_it() {
+    let world = World::start().await;
+    let take = async |id: &str| world.bus.append_raw(HERE, Bytes::new(), id, 1).await.unwrap();
+    take("first").await;
+    world.put(1..=1).await;
+    world.put(2..=2).await;
+    let (stop, metrics, _) = world.run_on(world.bus.clone().validated_by(Ours), 0);
+    tokio::time::timeout(PATIENCE, async {
+        while world.bus.alerts().await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .unwrap();
+    take("second").await;
+    take("third").await;
+    world.put(3..=3).await;
+    assert_eq!(world.passed_on(3).await, [1, 2, 3]);
+    let text = String::from_utf8(metrics.render()).unwrap();
+    assert!(text.contains("tillflow_interruptions_total{cause=\"fault\",stage=\"picky\"} 1"), "{text}");
     stop.cancel();
 }
 

@@ -21,8 +21,10 @@ pub(crate) trait Simulation: SimulatedPlatform {
     /// The platform's own rules for a shop's ledger.
     fn ledger_rules(&self) -> LedgerRules;
 
-    /// The platform's documented sending of webhooks.
-    fn sending(&self) -> Sending;
+    /// The platform's documented sending of webhooks; the default is for a platform that sends none.
+    fn sending(&self) -> Sending {
+        Sending { retries_max: 0, timeout: Duration::from_secs(1) }
+    }
 
     /// Further headers of a webhook that is sent again: the number of the retry, and the reason for it.
     fn retry_headers(&self, _retry: u32, _reason: &str) -> Headers {
@@ -45,8 +47,17 @@ pub(crate) trait Backend: fmt::Debug + Send {
     /// The reply to any call while the account is refused.
     fn refused(&self, refusal: Refusal) -> Reply;
 
-    /// Makes the webhooks that report `changes`, for the URL at which they are registered.
-    fn announce(&mut self, state: &mut State, changes: &[Change], url: &str, now: Instant) -> Vec<Outgoing>;
+    /// Makes the webhooks that report `changes`, for the URL at which they are registered; none if the platform sends
+    /// none.
+    fn announce(
+        &mut self,
+        _state: &mut State,
+        _changes: &[Change],
+        _url: &str,
+        _now: Instant,
+    ) -> Vec<Outgoing> {
+        Vec::new()
+    }
 
     /// Makes the request without a signature by which the platform checks a URL before it sends webhooks there; `None`
     /// if it makes none.

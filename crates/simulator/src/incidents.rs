@@ -78,6 +78,12 @@ impl ShopHandle {
         lock(&self.inner.shop).loses_webhooks = lost;
     }
 
+    /// Leaves products out of lists, though they exist, as a platform with an outage may; all others are listed. No effect
+    /// where the platform has no lists.
+    pub fn leave_out_of_lists(&self, products: &[String]) {
+        lock(&self.inner.shop).state.ledger.unlisted = products.iter().cloned().collect();
+    }
+
     /// Lets another program restock one of each item to be written, just before each write that compares a level: every
     /// comparison is refused. No effect where the platform doesn't compare.
     pub fn restock_before_writes(&self, restocks: bool) {

@@ -6,7 +6,7 @@ use crate::shop::{Impossible, ItemIds, NewVariant};
 use chrono::{DateTime, TimeDelta};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// Maximum number of orders that a shop keeps; older ones can't be read any more.
 const ORDERS_MAX: usize = 10_000;
@@ -126,6 +126,8 @@ pub(crate) struct Ledger {
     levels: BTreeMap<(String, String), Level>,
     orders: VecDeque<Order>,
     customers: VecDeque<Customer>,
+    /// Products that lists leave out, though they exist.
+    pub(crate) unlisted: BTreeSet<String>,
     orders_count: u64,
     version: i64,
     clock: Instant,
@@ -139,6 +141,7 @@ impl Ledger {
             levels: BTreeMap::new(),
             orders: VecDeque::new(),
             customers: VecDeque::new(),
+            unlisted: BTreeSet::new(),
             orders_count: 0,
             version: now.timestamp_millis(),
             clock: now,
@@ -156,6 +159,11 @@ impl Ledger {
     pub(crate) fn next_version(&mut self) -> i64 {
         self.version += 1;
         self.version
+    }
+
+    /// The products that lists have.
+    pub(crate) fn listed_products(&self) -> impl Iterator<Item = &Product> {
+        self.products.values().filter(|product| !self.unlisted.contains(&product.id))
     }
 
     pub(crate) fn products(&self) -> impl Iterator<Item = &Product> {

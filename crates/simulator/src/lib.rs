@@ -10,12 +10,15 @@
 
 mod acts;
 mod backend;
+mod blaze;
 mod chaos;
 mod clover;
 mod exchange;
+mod flowhub;
 mod handle;
 mod ids;
 mod incidents;
+mod leaflogix;
 mod ledger;
 mod level;
 mod machine;
@@ -65,8 +68,16 @@ use tokio::task::JoinHandle;
 use webhooks::{Outbox, Sender};
 
 /// Every simulated platform, in alphabetical order.
-static ALL: [&dyn Simulation; 5] =
-    [&clover::PLATFORM, &shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM, &woocommerce::PLATFORM];
+static ALL: [&dyn Simulation; 8] = [
+    &blaze::PLATFORM,
+    &clover::PLATFORM,
+    &flowhub::PLATFORM,
+    &leaflogix::PLATFORM,
+    &shopify::PLATFORM,
+    &square::PLATFORM,
+    &treez::PLATFORM,
+    &woocommerce::PLATFORM,
+];
 
 /// Every simulated platform, in alphabetical order.
 pub fn all() -> impl Iterator<Item = &'static dyn SimulatedPlatform> {

@@ -33,6 +33,17 @@ impl ShopMachine {
         self.act(now, |state, now| state.add_product(title, variants, now))
     }
 
+    /// Adds a customer and returns the customer's id.
+    pub fn add_customer(
+        &mut self,
+        given_name: &str,
+        family_name: &str,
+        email: &str,
+        now: DateTime<Utc>,
+    ) -> Result<String, Impossible> {
+        self.act(now, |state, now| Ok(state.add_customer(given_name, family_name, email, now)))
+    }
+
     /// Sells `quantity` of an item at a location, even below zero, and returns the order's id.
     pub fn sell(
         &mut self,

@@ -67,6 +67,12 @@ impl Store {
         within(self.limit, open(&mut connection, std::slice::from_ref(conflict))).await
     }
 
+    /// Ends a conflict whose cause no longer exists, if it is open.
+    pub async fn note_conflict_ended(&self, ended: &ConflictEnd) -> Result<(), StoreError> {
+        let mut connection = self.bounded(self.pool.acquire()).await?;
+        within(self.limit, end(&mut connection, std::slice::from_ref(ended), NO_LONGER_SO)).await
+    }
+
     /// Returns conflicts, the newest first: at most `limit`, and at most [`LISTED_ROWS`].
     pub async fn conflicts(
         &self,

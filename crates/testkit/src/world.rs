@@ -31,6 +31,9 @@ pub struct WorldOptions {
     pub requests_burst: Option<u32>,
     /// Further lines of ingest's configuration section.
     pub ingest_settings: Vec<&'static str>,
+    /// Lines of fetch's section about scheduled reads. Without any, no list is read: most tests count the calls of
+    /// notifications.
+    pub scheduled_reads: Vec<&'static str>,
     /// Number of events that a new owner of a partition of dedupe reads back.
     pub read_back_max: Option<usize>,
     /// Time for which RAW is kept after it was applied, in seconds.
@@ -194,6 +197,11 @@ impl World {
             lines.extend(
                 options.replay_window_seconds.map(|count| format!("replay_window_seconds = {count}")),
             );
+        }
+        if program == Program::Fetch {
+            lines.push("[service.scheduled_reads]".to_owned());
+            lines.push(format!("enabled = {}", !options.scheduled_reads.is_empty()));
+            lines.extend(options.scheduled_reads.iter().map(|&line| line.to_owned()));
         }
         if matches!(program, Program::Propagate | Program::Fetch) {
             lines.push("[service.calls]\nallow = [\"http://127.0.0.1:*\"]".to_owned());

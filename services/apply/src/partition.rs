@@ -64,25 +64,20 @@ impl Shared {
         committed.and(published)
     }
 
-    /// Decodes a batch, or returns the reason why it is foreign. A batch that begins behind `at`, the end of what was
-    /// read, is foreign: the stage before continues there. If the record has another owner by now, that one has moved
-    /// the cursor.
-    async fn check(
+    /// Describes a batch that begins behind `at`, the end of what was read: it is foreign, because the stage before
+    /// continues there. If the record has another owner by now, that one has moved the cursor.
+    async fn foreign_behind(
         &self,
         partition: Partition,
         message: &Message,
         known: Cursor,
         at: Position,
-    ) -> Result<Result<runner::Batch<Event>, Foreign>, Fault> {
-        let bus = &self.service.bus;
-        if message.from.is_none_or(|begins| begins <= at) {
-            return Ok(batch_of::<Event>(bus, Feed::Enriched, partition, message));
-        }
+    ) -> Result<Foreign, Fault> {
         if self.store.apply_cursor(partition).await?.epoch != known.epoch {
             return Err(Fault::Fenced);
         }
         let reason = format!("it begins behind {at}, up to which everything was read");
-        Ok(Err(bus.foreign_batch(Feed::Enriched, partition, message, &reason)))
+        Ok(self.service.bus.foreign_batch(Feed::Enriched, partition, message, &reason))
     }
 }
 
@@ -104,11 +99,15 @@ impl Steps<'_> {
         mut cursor: Cursor,
         to_publish: mpsc::Sender<ToPublish>,
     ) -> Result<(), Fault> {
-        let mut next = Next { messages: Vec::new(), reaches: cursor.position };
+        let mut next =
+            Next { messages: Vec::new(), reaches: cursor.position, reads: false, ends_at_gap: false };
         let mut committing = None;
         let ended = loop {
             if committing.is_none() && !next.messages.is_empty() {
                 committing = Some(Box::pin(self.commit(cursor, next.take())));
+            }
+            if committing.is_none() && next.ends_at_gap {
+                break Err(Fault::transient("a batch of the input", "another one begins behind it"));
             }
             tokio::select! {
                 biased;
@@ -122,7 +121,7 @@ impl Steps<'_> {
                     // A publisher that has ended is noticed above.
                     to_publish.send(changes).await.ok();
                 }
-                messages = reader.waiting(MESSAGES_MAX - next.messages.len()), if !next.is_full() => {
+                messages = reader.waiting(MESSAGES_MAX - next.messages.len()), if next.has_room() => {
                     if let Err(fault) = self.take(&mut next, messages, cursor).await {
                         break Err(fault);
                     }
@@ -135,7 +134,9 @@ impl Steps<'_> {
         ended
     }
 
-    /// Adds messages to the next batch, if they contain anything new. Foreign messages are reported and skipped.
+    /// Adds messages to the next batch, if they contain anything new. Foreign messages are reported and skipped. The run
+    /// ends before a batch that begins behind what it has read: one between them may have been taken for foreign
+    /// because a broker that has just changed its leader shows less than it has. The next run reads it again.
     async fn take(
         &self,
         next: &mut Next,
@@ -144,7 +145,15 @@ impl Steps<'_> {
     ) -> Result<(), Fault> {
         let Self { shared, run: PartitionRun { partition, .. }, .. } = self;
         for message in readable(&shared.alerts, *partition, messages).await? {
-            match shared.check(*partition, &message, owned, next.reaches).await? {
+            let batch = if message.from.is_none_or(|begins| begins <= next.reaches) {
+                batch_of::<Event>(&shared.service.bus, Feed::Enriched, *partition, &message)
+            } else if next.reads {
+                next.ends_at_gap = true;
+                break;
+            } else {
+                Err(shared.foreign_behind(*partition, &message, owned, next.reaches).await?)
+            };
+            match batch {
                 Ok(batch) => {
                     let count = next.add(message, batch);
                     let unpublished = self.unpublished.fetch_add(count, Ordering::Relaxed) + count;
@@ -158,7 +167,7 @@ impl Steps<'_> {
 
     /// Commits a batch; returns the cursor behind it and its changes.
     async fn commit(&self, from: Cursor, next: Next) -> Result<(Cursor, ToPublish), Fault> {
-        let Next { messages, reaches } = next;
+        let Next { messages, reaches, .. } = next;
         let (content, spare) = Content::gather(messages, from.position);
         let (records, newest) = (content.events.len(), content.events.last().map(|event| event.received_at));
         let batch = Batch { partition: self.run.partition, content, from, reaches };
@@ -200,11 +209,15 @@ struct Next {
     messages: Vec<(Message, runner::Batch<Event>)>,
     /// Position up to which everything was read.
     reaches: Position,
+    /// Whether the run has read anything new.
+    reads: bool,
+    /// Whether a batch that begins behind `reaches` was met.
+    ends_at_gap: bool,
 }
 
 impl Next {
-    const fn is_full(&self) -> bool {
-        self.messages.len() >= MESSAGES_MAX
+    const fn has_room(&self) -> bool {
+        self.messages.len() < MESSAGES_MAX && !self.ends_at_gap
     }
 
     /// Adds a message, unless everything in it was read before; returns the number of its new records.
@@ -213,6 +226,7 @@ impl Next {
         if covers <= self.reaches {
             return 0;
         }
+        self.reads = true;
         let count = batch.records.iter().filter(|record| record.position > self.reaches).count();
         self.reaches = covers;
         self.messages.push((message, batch));
@@ -221,7 +235,7 @@ impl Next {
 
     /// Takes the batch; the next one begins behind it.
     fn take(&mut self) -> Self {
-        Self { messages: std::mem::take(&mut self.messages), reaches: self.reaches }
+        Self { messages: std::mem::take(&mut self.messages), ..*self }
     }
 }
 

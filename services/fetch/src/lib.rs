@@ -1,18 +1,26 @@
-//! Completes thin notifications by fetching the objects that they name.
+//! Completes thin notifications by fetching the objects that they name, and reads lists of platforms on a schedule.
 //!
 //! It reads RAW beside normalize. The full objects go through the intake into RAW like any delivery, with the
 //! notification as their cause; so they are verified, counted, ordered and replayed like all others. While a connection
 //! is paused or its account is refused, its notifications are parked in the record.
+//!
+//! A worker for each connection with collections reads what is due, a page at a time; the state of each list is a row of
+//! the record, so that whoever owns the partition next goes on with the same page.
 
 mod accepted;
 mod attempt;
+mod lists;
+mod measure;
 mod notices;
 mod parked;
 mod parking;
 mod partition;
 mod refusal;
+mod schedule;
 mod settings;
 mod shared;
+
+pub use schedule::ScheduledReads;
 
 use outlet::{Accounts, Budgets, CallsConfig, Client, Fetcher};
 use platforms::Validator;
@@ -28,6 +36,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const STAGE: &str = "fetch";
 /// Upper limit of unread change notices per connection; beyond it, the connection acts as if everything had changed.
 const CHANGES_MAX: usize = 256;
+/// Upper limit of pages of lists that the process holds at once: each may take some megabytes.
+const PAGES_AT_ONCE: usize = 8;
 
 /// The configuration of the service.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -37,17 +47,24 @@ pub struct Config {
     pub store: StoreConfig,
     /// Calls to platforms.
     pub calls: CallsConfig,
+    /// Reads of lists.
+    pub scheduled_reads: ScheduledReads,
 }
 
 /// Runs the service until it is stopped.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
     let opened = runner::until_set_up(&service, STAGE, async || Store::open(&config.store).await).await?;
     let Some(store) = opened else { return Ok(()) };
-    serve(service, store, config.calls).await
+    serve(service, store, config.calls, config.scheduled_reads).await
 }
 
 /// Runs the service on an open database.
-pub async fn serve(service: Service, store: Store, calls: CallsConfig) -> Result<(), Failure> {
+pub async fn serve(
+    service: Service,
+    store: Store,
+    calls: CallsConfig,
+    reads: ScheduledReads,
+) -> Result<(), Failure> {
     let client = Client::new(calls).map_err(|error| Fault::new("the HTTP client", error))?;
     let budgets = Budgets::default();
     let accounts = Accounts::new(store.clone(), client.clone(), budgets.clone());
@@ -56,8 +73,20 @@ pub async fn serve(service: Service, store: Store, calls: CallsConfig) -> Result
     let listening = tokio::spawn(listen(store.clone(), changes.clone(), service.stop.clone()));
     let schemas = schemas()?;
     let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
-    let shared =
-        Arc::new(shared::Shared { service: service.clone(), alerts, store, fetcher, schemas, changes });
+    let measure =
+        measure::Measure::new(&service.metrics).map_err(|error| Fault::new("metrics of lists", error))?;
+    let pages = tokio::sync::Semaphore::new(PAGES_AT_ONCE);
+    let shared = Arc::new(shared::Shared {
+        service: service.clone(),
+        alerts,
+        store,
+        fetcher,
+        schemas,
+        changes,
+        reads,
+        pages,
+        measure,
+    });
     let outcome = runner::own_partitions(&service, STAGE, move |run| {
         let shared = Arc::clone(&shared);
         async move { shared.run_partition(&run).await }

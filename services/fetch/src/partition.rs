@@ -15,6 +15,7 @@ use runner::{PartitionRun, batch_of, readable};
 use stage::Fault;
 use std::{
     collections::{BTreeMap, HashMap},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -51,6 +52,7 @@ impl Shared {
         worker.take_over_parked().await?;
         let mut notes = tokio::time::interval(NOTE_EVERY);
         notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut schedule = pin!(self.schedule(partition));
         loop {
             tokio::select! {
                 messages = reader.waiting(MESSAGES_MAX), if worker.under_way.len() < UNDER_WAY_MAX => {
@@ -63,6 +65,7 @@ impl Shared {
                     worker.under_way.remove(&position);
                 }
                 _ = notes.tick() => worker.note().await?,
+                never = &mut schedule => match never {},
                 () = run.stop.cancelled() => return worker.note().await,
             }
         }

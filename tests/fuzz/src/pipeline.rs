@@ -318,6 +318,27 @@ pub(crate) fn origin_of(platform: &str) -> Origin {
     }
 }
 
+/// The kind that ingest gives to a payload in these headers; `None` if its topic is unknown or it is empty. A payload that
+/// is fetched has its example's topic.
+fn kind(account: &Account, example: &Example, received: &Signed<'_>) -> Option<DeliveryKind> {
+    let fetched = DeliveryKind::Platform(example.topic.into());
+    let Some(webhooks) = example.platform.webhooks() else { return Some(fetched) };
+    let secrets = [SECRET.to_owned()];
+    let context = VerifyContext::new(&secrets, URL, Timestamp::default());
+    if webhooks.verify(received, &context).is_err() {
+        assert!(received.body.is_empty(), "what is signed is verified, unless it is nothing");
+        return None;
+    }
+    let sound = account.sign(example.topic, "sound", example.body.clone());
+    if !example.is_webhook(&sound.headers) {
+        return Some(fetched);
+    }
+    match webhooks.split(received).into_iter().next() {
+        Some(envelope) => Some(DeliveryKind::Platform(example.platform.topic(&envelope.topic)?.name.into())),
+        None => Some(DeliveryKind::Unreadable),
+    }
+}
+
 /// Makes a delivery of a payload as ingest does; `None` if its topic is unknown or it is empty.
 pub fn delivery(example: &Example, body: &[u8]) -> Option<Delivery> {
     let (platform, origin) = (example.platform, origin_of(example.platform.name()));
@@ -331,25 +352,9 @@ pub fn delivery(example: &Example, body: &[u8]) -> Option<Delivery> {
     };
     let digest = RawDigest::of(body);
     let signed = account.sign(example.topic, &digest.to_string(), body.to_vec());
-    let secrets = [SECRET.to_owned()];
-    let context = VerifyContext::new(&secrets, URL, Timestamp::default());
-    let received = Signed { headers: &signed.headers, body };
-    let webhooks = platform.webhooks().expect("it sends webhooks");
-    if webhooks.verify(&received, &context).is_err() {
-        assert!(body.is_empty(), "what is signed is verified, unless it is nothing");
-        return None;
-    }
-    let sound = account.sign(example.topic, "sound", example.body.clone());
-    let kind = if example.is_webhook(&sound.headers) {
-        match webhooks.split(&received).into_iter().next() {
-            Some(envelope) => DeliveryKind::Platform(platform.topic(&envelope.topic)?.name.into()),
-            None => DeliveryKind::Unreadable,
-        }
-    } else {
-        DeliveryKind::Platform(example.topic.into())
-    };
+    let kind = kind(&account, example, &Signed { headers: &signed.headers, body })?;
     let id = DeliveryId::derive(&origin.connection, kind.topic(), digest.as_bytes());
-    let kept = webhooks.kept_headers();
+    let kept = platform.webhooks().map_or(&[][..], |webhooks| webhooks.kept_headers());
     let headers = signed.headers.iter().filter(|(name, _)| kept.contains(&name.as_str()));
     Some(Delivery {
         id,

@@ -5,7 +5,10 @@ use crate::{
     payloads::{decide, delivery_of},
 };
 use model::{DeliveryKind, ExternalId, Money, ProductText, Quantity, Source, Timestamp};
-use platforms::{Access, CallContext, Fetch, HttpReply, HttpRequest, Object, Page, Platform, Step, Write};
+use platforms::{
+    Access, CallContext, Fetch, HttpReply, HttpRequest, Listed, Object, Page, Platform, Range, Step, Wanted,
+    Write,
+};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -24,6 +27,7 @@ pub fn replies(data: &[u8]) {
     let notification = inputs.get(1).copied().unwrap_or(b"{}");
     let notification: Value = serde_json::from_slice(notification).unwrap_or_default();
     readings(platform, reply.word(2), &notification, &response);
+    lists(platform, &response);
     calls(platform, &response);
 }
 
@@ -56,13 +60,41 @@ fn readings(platform: &'static dyn Platform, topic: &str, notification: &Value, 
         }
         let Ok(Page { objects, next }) = reader.page(&wanted, &context, reply) else { continue };
         next.iter().for_each(is_ours);
-        let is_known = |object: &Object| platform.topic(object.topic).is_some();
-        assert!(objects.iter().all(is_known), "an object of a topic that isn't known");
-        let of = |object: &Object| {
-            let kind = DeliveryKind::Platform(object.topic.into());
-            delivery_of(platform, kind, Source::Fetch, &[], &object.body)
-        };
-        decide(objects.iter().map(of).collect());
+        decided(platform, &objects);
+    }
+}
+
+/// Checks that the stages can decide about objects that were read.
+fn decided(platform: &'static dyn Platform, objects: &[Object]) {
+    let is_known = |object: &Object| platform.topic(object.topic).is_some();
+    assert!(objects.iter().all(is_known), "an object of a topic that isn't known");
+    let of = |object: &Object| {
+        let kind = DeliveryKind::Platform(object.topic.into());
+        delivery_of(platform, kind, Source::Fetch, &[], &object.body)
+    };
+    decide(objects.iter().map(of).collect());
+}
+
+/// Checks the same of the pages of lists, and that the cursor of the next page is one.
+fn lists(platform: &'static dyn Platform, reply: &HttpReply<'_>) {
+    let Some(lists) = platform.collections() else { return };
+    let access = access();
+    let now = Timestamp::parse("2026-11-26T00:00:00Z").expect("a time");
+    let context = CallContext { access: &access, idempotency_key: "key", now };
+    let since = Timestamp::parse("2026-01-01T00:00:00Z").expect("a time");
+    let ranges =
+        [Range::Whole, Range::Changed { since, until: None }, Range::Changed { since, until: Some(now) }];
+    for (collection, range) in lists.all().iter().flat_map(|list| ranges.map(|range| (list.name, range))) {
+        let first = Wanted { collection, range, cursor: None };
+        let Ok(request) = lists.request(&first, &context) else { continue };
+        is_ours(&request);
+        let Ok(page) = lists.page(&first, &context, reply) else { continue };
+        assert!(page.objects.iter().all(|listed| !listed.key.is_empty()), "an object without a key");
+        let objects: Vec<Object> = page.objects.into_iter().map(|Listed { object, .. }| object).collect();
+        decided(platform, &objects);
+        let Some(next) = page.next else { continue };
+        let next = Wanted { cursor: Some(&next.cursor), ..first };
+        is_ours(&lists.request(&next, &context).expect("the cursor of a page is one"));
     }
 }
 

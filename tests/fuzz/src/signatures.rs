@@ -14,10 +14,10 @@ const ANOTHER: &str = "a-secret-of-somebody-else";
 /// and the body.
 pub fn signatures(data: &[u8]) {
     let [platform, change, at, byte, rest @ ..] = data else { return };
-    let all = platforms::all();
+    let all: Vec<_> = platforms::all().iter().filter(|platform| platform.webhooks().is_some()).collect();
     let (url, rest) = line(rest);
     let (value, body) = line(rest);
-    let case = Case { platform: all[usize::from(*platform) % all.len()], url: text(url), body };
+    let case = Case { platform: *all[usize::from(*platform) % all.len()], url: text(url), body };
     let right = case.signature(PRESENT, &case.url, body);
 
     // Shopify's own library accepts no empty body, and WooCommerce sends none.

@@ -74,6 +74,7 @@ impl Shop {
 /// The name of the account, as in the deliveries of cases.
 fn account_at(platform: &str) -> String {
     let name = match platform {
+        "blaze" => "5e00000000000000000000aa",
         "shopify" => "demo",
         "square" => "MEXAMPLE",
         _ => "cases",

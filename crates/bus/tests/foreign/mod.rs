@@ -132,6 +132,34 @@ async fn a_batch_that_claims_more_than_raw_has_taken_is_no_progress() {
 }
 
 #[tokio::test]
+async fn a_batch_ahead_of_the_end_that_a_cluster_shows_is_ours_once_the_cluster_shows_more() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await;
+    bus.appender(Feed::Normalized, HERE, None).append(Bytes::new(), position(1), 1, 0).await.unwrap();
+    let replicated = BusConfig { replicas: 3, ..broker.config() };
+    let replicated = Bus::connect(&replicated).await.unwrap().validated_by(Picky);
+    let mut reader = replicated.read(Feed::Normalized, HERE, Start::First).await.unwrap();
+    // A caller that drops its call now and then, as one with a timer does.
+    for _ in 0..5 {
+        assert!(timeout(Duration::from_millis(100), reader.waiting(8)).await.is_err());
+    }
+    bus.append_raw(HERE, Bytes::new(), "a", 1).await.unwrap();
+    let messages = timeout(PATIENCE, reader.waiting(8)).await.unwrap().unwrap();
+    assert_eq!(messages.len(), 1);
+
+    let mut appender =
+        bus.appender(Feed::Normalized, HERE, bus.tail(Feed::Normalized, HERE).await.unwrap().as_ref());
+    appender.append(Bytes::new(), position(2), 2, 0).await.unwrap();
+    for _ in 0..100 {
+        if let Ok(read) = timeout(Duration::from_millis(100), reader.waiting(8)).await {
+            assert!(matches!(read, Err(BusError::Foreign(_))), "RAW never takes it");
+            return;
+        }
+    }
+    panic!("the wait for the leader has an end");
+}
+
+#[tokio::test]
 async fn a_batch_that_holds_what_is_not_ours_is_no_tail_whatever_its_headers_say() {
     let broker = Broker::start().await;
     let bus = broker.declared().await.validated_by(Picky);

@@ -62,7 +62,8 @@ impl Services {
             .await?;
         let calls = CallsConfig::simulated;
         starting.service("propagate", |service| propagate::serve(service, store.clone(), calls())).await?;
-        starting.service("fetch", |service| fetch::serve(service, store.clone(), calls())).await?;
+        let reads = fetch::ScheduledReads::default();
+        starting.service("fetch", |service| fetch::serve(service, store.clone(), calls(), reads)).await?;
         Ok(starting.services)
     }
 

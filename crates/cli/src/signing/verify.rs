@@ -120,6 +120,11 @@ mod tests {
         headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
+    /// The platforms that send webhooks.
+    fn senders() -> impl Iterator<Item = &'static dyn platforms::Platform> {
+        platforms::all().iter().copied().filter(|platform| platform.webhooks().is_some())
+    }
+
     fn verified(
         platform: &dyn platforms::Platform,
         headers: &[(String, String)],
@@ -134,29 +139,29 @@ mod tests {
 
     #[test]
     fn a_signed_body_is_verified_with_any_active_secret_for_every_platform() {
-        for platform in platforms::all() {
+        for platform in senders() {
             let headers = signed(platform.name());
             assert_eq!(
-                verified(*platform, &headers, BODY, URL, &["other", "present"]),
+                verified(platform, &headers, BODY, URL, &["other", "present"]),
                 None,
                 "{}",
                 platform.name()
             );
-            let reason = verified(*platform, &headers, BODY, URL, &["other"]).expect("it isn't verified");
+            let reason = verified(platform, &headers, BODY, URL, &["other"]).expect("it isn't verified");
             assert!(reason.contains("another secret"), "{reason}");
         }
     }
 
     #[test]
     fn a_missing_and_a_repeated_header_are_named() {
-        for platform in platforms::all() {
-            let reason = verified(*platform, &[], BODY, URL, &["present"]).expect("it isn't verified");
+        for platform in senders() {
+            let reason = verified(platform, &[], BODY, URL, &["present"]).expect("it isn't verified");
             assert!(
                 reason.contains(platform.webhooks().expect("it sends webhooks").signature_headers()[0]),
                 "{reason}"
             );
             let headers = [signed(platform.name()), signed(platform.name())].concat();
-            let reason = verified(*platform, &headers, BODY, URL, &["present"]).expect("it isn't verified");
+            let reason = verified(platform, &headers, BODY, URL, &["present"]).expect("it isn't verified");
             assert!(reason.contains("occurs 2 times"), "{reason}");
         }
     }
@@ -164,9 +169,9 @@ mod tests {
     #[test]
     fn a_change_to_body_or_url_is_found() {
         let with_break = [BODY, b"\n"].concat();
-        for platform in platforms::all() {
+        for platform in senders() {
             let headers = signed(platform.name());
-            let reason = |body: &[u8], url: &str| verified(*platform, &headers, body, url, &["present"]);
+            let reason = |body: &[u8], url: &str| verified(platform, &headers, body, url, &["present"]);
             // A platform that signs nothing can't know that the body changed.
             if let Some(reason) = reason(&with_break, URL) {
                 assert!(reason.contains("without the line break"), "{reason}");

@@ -22,8 +22,9 @@ pub trait Collections: Sync {
     ) -> Result<ListPage, CallError>;
 
     /// The object that `map` reads as the deletion of the object with this [key](Listed::key), or as its unknown
-    /// level. `None` if nothing follows from its absence in a complete list.
-    fn missing(&self, _collection: &str, _key: &str) -> Option<Object> {
+    /// level. `None` if nothing follows from its absence in a complete list. `at` is the beginning of the list in which
+    /// it was found missing: reports that are later than that show that it exists.
+    fn missing(&self, _collection: &str, _key: &str, _at: Timestamp) -> Option<Object> {
         None
     }
 }
@@ -46,12 +47,12 @@ pub struct Collection {
 pub enum Reads {
     /// Only everything.
     Whole,
-    /// What changed since a time, and everything.
+    /// The objects that changed since a time, and everything.
     ChangesAndWhole {
         /// Time by which the platform's list may lag behind its own clock: the next read begins that much earlier.
         overlap: Duration,
     },
-    /// Only what changed since a time: a complete list would be without limit, as with orders.
+    /// Only the objects that changed since a time: a complete list would be without limit, as with orders.
     Changes {
         /// The same.
         overlap: Duration,
@@ -74,7 +75,7 @@ pub struct Wanted<'a> {
 pub enum Range {
     /// Everything.
     Whole,
-    /// What changed since a time, and before another if one is named.
+    /// The objects that changed since a time, and before another if one is named and the platform can filter by it.
     Changed {
         /// The first moment.
         since: Timestamp,
@@ -88,14 +89,14 @@ pub enum Range {
 pub struct ListPage {
     /// The objects.
     pub objects: Vec<Listed>,
-    /// Where the next page begins; `None` after the last. It survives a restart, so it contains no credentials.
+    /// The beginning of the next page; `None` after the last. It survives a restart, so it contains no credentials.
     pub next: Option<NextPage>,
     /// Number of objects in the whole list, as the reply states it. A number that changes between two pages shows that
     /// the pages shifted.
     pub total: Option<u64>,
 }
 
-/// Where the next page begins.
+/// The beginning of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NextPage {
     /// The platform's cursor, or whatever else [`Collections::request`] needs.
@@ -107,7 +108,9 @@ pub struct NextPage {
 /// An object of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// The object's identity within its collection. If one list has a key twice, its pages shifted.
+    /// The object's identity within its collection: at most 1,000 bytes. If one list has a key twice, its pages shifted.
+    /// Empty for an object that the list doesn't account for, because it is only related to another one or can't be
+    /// identified: nothing follows from its absence.
     pub key: String,
     /// The object, as [`Platform::map`](crate::Platform::map) expects it.
     pub object: Object,

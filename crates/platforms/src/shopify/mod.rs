@@ -2,13 +2,16 @@
 //!
 //! `README.md` in this folder holds the facts, their dates and sources, and what is not verified.
 
+mod collections;
 mod graphql;
 mod map;
 mod reader;
 mod webhooks;
 mod writer;
 
-use crate::{MapContext, Platform, Rate, Reader, Rows, Spec, Topic, TopicKind, Webhooks, Writer, field};
+use crate::{
+    Collections, MapContext, Platform, Rate, Reader, Rows, Spec, Topic, TopicKind, Webhooks, Writer, field,
+};
 use model::Delivery;
 use serde_json::Value;
 use stage::Reject;
@@ -102,6 +105,10 @@ impl Platform for Shopify {
     }
 
     fn reader(&self) -> Option<&dyn Reader> {
+        Some(self)
+    }
+
+    fn collections(&self) -> Option<&dyn Collections> {
         Some(self)
     }
 

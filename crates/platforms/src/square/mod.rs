@@ -2,6 +2,7 @@
 //!
 //! The README beside this file holds the dated facts, the quirks and what isn't verified.
 
+mod collections;
 mod http;
 mod map;
 mod reader;
@@ -9,7 +10,8 @@ mod webhooks;
 mod writer;
 
 use crate::{
-    BODY_BYTES_DEFAULT, MapContext, Platform, Rate, Reader, Rows, Spec, Topic, TopicKind, Webhooks, Writer,
+    BODY_BYTES_DEFAULT, Collections, MapContext, Platform, Rate, Reader, Rows, Spec, Topic, TopicKind,
+    Webhooks, Writer,
 };
 use model::Delivery;
 use serde_json::Value;
@@ -76,6 +78,10 @@ impl Platform for Square {
     }
 
     fn reader(&self) -> Option<&dyn Reader> {
+        Some(self)
+    }
+
+    fn collections(&self) -> Option<&dyn Collections> {
         Some(self)
     }
 

@@ -1,12 +1,21 @@
 //! URLs and credentials of the API.
 
-use crate::Access;
+use crate::{Access, HttpRequest, Method};
 use stage::{Reject, RejectClass};
 use std::fmt::Write as _;
 
 /// The URL of a path of the connection's dispensary.
 pub(super) fn url(access: &Access, path: &str) -> String {
     format!("{}/v2.0/dispensary/{}/{path}", access.base_url, escaped(&access.account))
+}
+
+/// A request that reads `path` of the connection's dispensary.
+pub(super) fn get(access: &Access, path: &str) -> Result<HttpRequest, Reject> {
+    let (client, _) = credentials(access)?;
+    let unissued = || Reject::new(RejectClass::Auth, "treez issued no access token");
+    let token = access.access_token.as_deref().ok_or_else(unissued)?;
+    let request = HttpRequest::new(Method::Get, url(access, path));
+    Ok(request.with_header("authorization", token).with_header("client_id", client))
 }
 
 /// The client's id and its API key.

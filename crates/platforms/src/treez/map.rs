@@ -8,7 +8,7 @@ mod reported;
 mod ticket;
 
 use crate::{MapContext, Rows, field::Object};
-use model::{Delivery, ExternalId, Patch};
+use model::{Delivery, ExternalId, Patch, Timestamp};
 use serde_json::Value;
 use stage::{Reject, RejectClass};
 use std::time::Duration;
@@ -18,12 +18,16 @@ use std::time::Duration;
 /// changes in a shop.
 const RETRY_WINDOW: Duration = Duration::from_mins(10);
 
+/// The day that stands for no time.
+const NO_DAY: &str = "2000-01-01";
+
 /// The events in the body of `delivery`.
 pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Result<Rows, Reject> {
     let root = Object::root(body)?;
     let data = root.required_object("data")?;
     match delivery.kind.topic() {
         "PRODUCT" => product::product(delivery, &data, context),
+        super::PRODUCT_STOCK => product::stock(delivery, &data),
         super::LEVEL_ABSENT => Ok(vec![absent::absent(&data)]),
         "TICKET" | "TICKET_BY_STATUS" => Ok(vec![ticket::ticket(&data, context)]),
         "CUSTOMER" => Ok(vec![customer::customer(delivery, &data)]),
@@ -46,6 +50,14 @@ fn is_placeholder(text: &str) -> bool {
 /// The text under `key`; `None` without a value or for Treez' "N/A".
 fn text<'a>(of: &Object<'a>, key: &str) -> Result<Option<&'a str>, Reject> {
     Ok(of.text(key)?.filter(|text| !is_placeholder(text)))
+}
+
+/// The time under `key`; `None` without a value, for "N/A", and for the first day of 2000, which stands for none.
+fn moment(of: &Object<'_>, key: &str) -> Result<Option<Timestamp>, Reject> {
+    match text(of, key)? {
+        Some(text) if !text.starts_with(NO_DAY) => of.time(key),
+        _ => Ok(None),
+    }
 }
 
 fn owned(of: &Object<'_>, key: &str) -> Result<Option<String>, Reject> {
@@ -111,5 +123,17 @@ mod tests {
         for value in [json!(1.5), json!({}), json!(false)] {
             assert_eq!(read(value).unwrap_err().class, RejectClass::Schema);
         }
+    }
+
+    #[test]
+    fn a_time_that_stands_for_none_is_none() {
+        let read = |value: Value| moment(&Object::root(&json!({ "at": value })).unwrap(), "at");
+        for none in ["N/A", "2000-01-01 00:00:00.000", "2000-01-01T00:00:00.000-08:00", " "] {
+            assert_eq!(read(json!(none)), Ok(None), "{none}");
+        }
+        assert_eq!(read(json!(null)), Ok(None));
+        let known = read(json!("2025-07-29T12:47:37.316-07:00")).unwrap().unwrap();
+        assert_eq!(known.to_string(), "2025-07-29T19:47:37.316Z");
+        assert_eq!(read(json!("2022-02-25 11:32:55.646")).unwrap_err().class, RejectClass::Data);
     }
 }

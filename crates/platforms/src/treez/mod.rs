@@ -1,15 +1,17 @@
-//! Treez (API v2): webhooks with a static bearer token, most with whole objects; read-only.
+//! Treez (API v2): webhooks with a static bearer token, most with whole objects, and lists; read-only.
 //!
 //! The README beside this file holds the dated facts, the quirks and what isn't verified.
 
 mod api;
+mod collections;
 mod map;
 mod reader;
 mod tokens;
 mod webhooks;
 
 use crate::{
-    BODY_BYTES_DEFAULT, MapContext, Platform, Rate, Reader, Rows, Spec, Tokens, Topic, TopicKind, Webhooks,
+    BODY_BYTES_DEFAULT, Collections, MapContext, Platform, Rate, Reader, Rows, Spec, Tokens, Topic,
+    TopicKind, Webhooks,
 };
 use model::Delivery;
 use serde_json::Value;
@@ -36,6 +38,7 @@ static TOPICS: &[Topic] = topics! {
     "INVENTORY" Thin
     "LEVEL_ABSENT" Read
     "PRODUCT" Full
+    "PRODUCT_STOCK" Read
     "TICKET" Both
     "TICKET_BY_STATUS" Both
     "TICKET_STATUS" Thin
@@ -43,6 +46,9 @@ static TOPICS: &[Topic] = topics! {
 
 /// The topic of read-backs that find no level; Treez has no such webhook.
 const LEVEL_ABSENT: &str = "LEVEL_ABSENT";
+
+/// The topic of products that are listed for their levels alone; Treez has no such webhook.
+const PRODUCT_STOCK: &str = "PRODUCT_STOCK";
 
 static SPEC: Spec = Spec {
     name: "treez",
@@ -70,6 +76,10 @@ impl Platform for Treez {
     }
 
     fn reader(&self) -> Option<&dyn Reader> {
+        Some(self)
+    }
+
+    fn collections(&self) -> Option<&dyn Collections> {
         Some(self)
     }
 

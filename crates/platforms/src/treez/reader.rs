@@ -2,8 +2,8 @@
 //! products back.
 
 use super::{LEVEL_ABSENT, api, api::escaped};
-use crate::{CallContext, CallError, Fetch, HttpReply, HttpRequest, Method, Object, Page, Reader, json};
-use model::ExternalId;
+use crate::{CallContext, CallError, Fetch, HttpReply, HttpRequest, Object, Page, Reader, json};
+use model::{ExternalId, Timestamp};
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
 use std::collections::BTreeSet;
@@ -71,16 +71,7 @@ impl Reader for super::Treez {
                 format!("product/product_list?id={}&active=ALL", ids.join(","))
             }
         };
-        let access = context.access;
-        let (client, _) = api::credentials(access)?;
-        let unissued = || Reject::new(RejectClass::Auth, "treez issued no access token");
-        let token = access.access_token.as_deref().ok_or_else(unissued)?;
-        let url = api::url(access, &path);
-        Ok(Some(
-            HttpRequest::new(Method::Get, url)
-                .with_header("authorization", token)
-                .with_header("client_id", client),
-        ))
+        api::get(context.access, &path).map(Some)
     }
 
     /// The objects in a reply, in the form of the webhooks that report them. A read-back of an object that isn't listed
@@ -102,11 +93,7 @@ impl Reader for super::Treez {
             FetchTarget::Ticket(_) => ("TICKET", "/ticketList", "ticket_id"),
             FetchTarget::Products(_) => ("PRODUCT", "/data/product_list", "product_id"),
         };
-        // The reply to an expired access token has status 200 and JSON without the list.
-        let Some(listed) = reply.pointer(list).and_then(Value::as_array) else {
-            let reason = "treez answered without a list, as it does to a token that ran out";
-            return Err(Reject::new(RejectClass::Auth, reason).into());
-        };
+        let listed = list_in(&reply, list)?;
         let is_target = |object: &&Value| {
             object.get(key).and_then(text).is_some_and(|id| match &target {
                 FetchTarget::Ticket(wanted) => *wanted == id,
@@ -147,11 +134,7 @@ fn missing(wanted: &Fetch<'_>, context: &CallContext<'_>, found: &[&Value]) -> O
             Some(Object { topic: LEVEL_ABSENT, body: as_webhook(LEVEL_ABSENT, &absent) })
         }
         Fetch::Product { .. } if !found.is_empty() => None,
-        Fetch::Product { product, .. } => {
-            let deleted =
-                json!({"product_id": product.as_str(), "product_status": "DELETED", "last_updated_at": now});
-            Some(Object { topic: "PRODUCT", body: as_webhook("PRODUCT", &deleted) })
-        }
+        Fetch::Product { product, .. } => Some(deleted(product.as_str(), context.now)),
     }
 }
 
@@ -184,7 +167,25 @@ fn reports_level(product: &Value, location: Option<&ExternalId>) -> bool {
     }
 }
 
-fn as_webhook(topic: &str, object: &Value) -> Vec<u8> {
+/// The list at `pointer` in a reply. The reply to an expired access token has status 200 and JSON without the list.
+pub(super) fn list_in<'a>(reply: &'a Value, pointer: &str) -> Result<&'a Vec<Value>, CallError> {
+    if !reply.is_object() {
+        return Err(CallError::transient("the reply is no object"));
+    }
+    let absent = || {
+        Reject::new(RejectClass::Auth, "treez answered without a list, as it does to a token that ran out")
+    };
+    Ok(reply.pointer(pointer).and_then(Value::as_array).ok_or_else(absent)?)
+}
+
+/// The report of a product that isn't there.
+pub(super) fn deleted(product: &str, at: Timestamp) -> Object {
+    let deleted =
+        json!({"product_id": product, "product_status": "DELETED", "last_updated_at": at.to_string()});
+    Object { topic: "PRODUCT", body: as_webhook("PRODUCT", &deleted) }
+}
+
+pub(super) fn as_webhook(topic: &str, object: &Value) -> Vec<u8> {
     json!({"event_type": topic, "data": object}).to_string().into_bytes()
 }
 
@@ -193,7 +194,7 @@ fn ticket_id(body: &Value) -> Option<String> {
 }
 
 /// An id, as a text or a whole number.
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

@@ -1,12 +1,12 @@
 //! Shopify's Admin API over GraphQL and its budget of points.
 
+use super::filter::Filter;
 use super::graphql::{self, Field, Operation};
 use super::mutate::{self, idempotency_key};
 use super::project::{Fault, Node, project};
 use super::tree;
 use crate::exchange::{Incoming, Reply};
 use crate::ledger::Instant;
-use crate::notation;
 use crate::state::State;
 use serde_json::{Map, Value, json};
 
@@ -175,7 +175,12 @@ fn query(state: &State, field: &Field) -> Result<Value, Fault> {
             state.ledger.find(id()?).map(|(product, variant)| tree::variant(state, product, variant))
         }
         "product" => state.ledger.on_sale(id()?).map(|product| tree::product(state, product)),
-        "products" => Some(products(state, field)?),
+        "products" | "orders" | "customers" => Some(listed(state, field)?),
+        "location" => {
+            // The filter is that of the list within.
+            let levels = field.selection.iter().find(|child| child.name == "inventoryLevels");
+            tree::stocked(state, id()?, &levels.map_or_else(|| Ok(Filter::default()), filter)?)
+        }
         "locations" => Some(tree::locations(state)),
         other => {
             return Err((format!("Field '{other}' doesn't exist on type 'QueryRoot'"), "undefinedField"));
@@ -184,25 +189,33 @@ fn query(state: &State, field: &Field) -> Result<Value, Fault> {
     node.map_or(Ok(Value::Null), |node| project(&node, field))
 }
 
-/// Products by id, limited to those changed after a point in time if `query` names one.
-fn products(state: &State, field: &Field) -> Result<Node, Fault> {
-    let since = match field.argument("query").and_then(Value::as_str) {
-        None => None,
-        Some(filter) => Some(changed_after(filter).ok_or_else(|| {
-            ("only filters like updated_at:>'2026-01-01T00:00:00Z' are simulated".to_owned(), "BAD_REQUEST")
-        })?),
+/// Products, orders or customers by id, limited to those that the argument `query` selects.
+fn listed(state: &State, field: &Field) -> Result<Node, Fault> {
+    let filter = filter(field)?;
+    let entry = |id: &str, node: Node| (tree::cursor(id), node);
+    let mut found: Vec<(String, Instant, (String, Node))> = match field.name.as_str() {
+        "products" => {
+            let shown = state.ledger.listed_products().filter(|product| !product.deleted);
+            shown.map(|it| (it.id.clone(), it.updated_at, entry(&it.id, tree::product(state, it)))).collect()
+        }
+        "orders" => {
+            let shown = state.ledger.orders();
+            shown.map(|it| (it.id.clone(), it.updated_at(), entry(&it.id, tree::order(state, it)))).collect()
+        }
+        _ => {
+            let shown = state.ledger.customers();
+            shown.map(|it| (it.id.clone(), it.at, entry(&it.id, tree::customer(it)))).collect()
+        }
     };
-    let changed =
-        |at: Instant| since.is_none_or(|(since, inclusive)| at > since || (inclusive && at == since));
-    let shown = state.ledger.products().filter(|product| !product.deleted && changed(product.updated_at));
-    Ok(Node::Connection(
-        shown.map(|product| (tree::cursor(&product.id), tree::product(state, product))).collect(),
-    ))
+    found.retain(|(id, at, _)| filter.has_id(id) && filter.has_changed(*at));
+    found.sort_by_key(|(id, _, _)| id.parse::<u64>().unwrap_or_default());
+    Ok(Node::Connection(found.into_iter().map(|(_, _, entry)| entry).collect()))
 }
 
-fn changed_after(filter: &str) -> Option<(Instant, bool)> {
-    let rest = filter.trim().strip_prefix("updated_at:>")?;
-    let (rest, inclusive) = rest.strip_prefix('=').map_or((rest, false), |rest| (rest, true));
-    let at = notation::instant(rest.trim_matches(|c| c == '\'' || c == '"'))?;
-    Some((at, inclusive))
+fn filter(field: &Field) -> Result<Filter, Fault> {
+    let query = field.argument("query").and_then(Value::as_str).unwrap_or_default();
+    Filter::parse(query).ok_or_else(|| {
+        let message = "only filters like updated_at:>'2026-01-01T00:00:00Z' AND id:>=1 are simulated";
+        (message.to_owned(), "BAD_REQUEST")
+    })
 }

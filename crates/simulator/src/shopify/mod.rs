@@ -1,6 +1,7 @@
 //! Shopify: the Admin API over GraphQL, and signed webhooks.
 
 mod api;
+mod filter;
 mod graphql;
 mod mutate;
 mod project;

@@ -1,7 +1,8 @@
 //! Objects of the Admin API with all the fields that can be selected here.
 
+use super::filter::Filter;
 use super::project::Node;
-use crate::ledger::{Product, Variant};
+use crate::ledger::{Customer, Order, Product, Variant};
 use crate::level::Level;
 use crate::notation;
 use crate::state::State;
@@ -86,7 +87,9 @@ pub(crate) fn item(state: &State, product: &Product, variant: &Variant) -> Node 
     let id = &variant.item;
     let mut of_variant = shallow_variant(state, variant);
     of_variant.push(("product", Node::Object("Product", shallow(product))));
-    let level = |(location, level): (&str, &Level)| (location.to_owned(), self::level(id, location, level));
+    let level = |(location, level): (&str, &Level)| {
+        (location.to_owned(), self::level(id, location, variant.tracked, level))
+    };
     let levels: Vec<(String, Node)> = state.ledger.levels_of(id).map(level).collect();
     let keyed = levels.iter().map(|(location, node)| (gid("Location", location), node.clone())).collect();
     let listed = levels.into_iter().map(|(location, node)| (cursor(&location), node)).collect();
@@ -105,7 +108,7 @@ pub(crate) fn item(state: &State, product: &Product, variant: &Variant) -> Node 
     )
 }
 
-fn level(item: &str, location: &str, level: &Level) -> Node {
+fn level(item: &str, location: &str, is_tracked: bool, level: &Level) -> Node {
     let quantity = |name: &'static str, quantity: Decimal| {
         let fields = vec![
             ("name", Node::text(name)),
@@ -122,7 +125,17 @@ fn level(item: &str, location: &str, level: &Level) -> Node {
             ("id", Node::text(level_gid(item, location))),
             ("updatedAt", utc_seconds(level.calculated_at)),
             ("isActive", Node::Leaf(json!(true))),
-            ("item", Node::Object("InventoryItem", vec![("id", Node::text(gid("InventoryItem", item)))])),
+            (
+                "item",
+                Node::Object(
+                    "InventoryItem",
+                    vec![
+                        ("id", Node::text(gid("InventoryItem", item))),
+                        ("legacyResourceId", Node::text(item)),
+                        ("tracked", Node::Leaf(json!(is_tracked))),
+                    ],
+                ),
+            ),
             ("location", self::location(location)),
             ("quantities", Node::Picked("names", quantities)),
         ],
@@ -141,6 +154,104 @@ pub(crate) fn location(id: &str) -> Node {
         ("isActive", Node::Leaf(json!(true))),
     ];
     Node::Object("Location", fields)
+}
+
+/// A location with its levels, limited to those that changed in a range of time.
+pub(crate) fn stocked(state: &State, id: &str, filter: &Filter) -> Option<Node> {
+    if !state.shop.locations.iter().any(|each| each == id) {
+        return None;
+    }
+    let here =
+        state.ledger.levels().filter(|(_, at, level)| *at == id && filter.has_changed(level.calculated_at));
+    let levels = here.filter_map(|(item, at, level)| {
+        let (_, variant) = state.ledger.find(item)?;
+        Some((cursor(item), self::level(item, at, variant.tracked, level)))
+    });
+    let fields = vec![
+        ("id", Node::text(gid("Location", id))),
+        ("legacyResourceId", Node::text(id)),
+        ("inventoryLevels", Node::Connection(levels.collect())),
+    ];
+    Some(Node::Object("Location", fields))
+}
+
+fn money(state: &State, minor: i64) -> Node {
+    let one = || {
+        let fields = vec![
+            ("amount", Node::text(notation::amount(minor, &state.shop.currency))),
+            ("currencyCode", Node::text(&state.shop.currency)),
+        ];
+        Node::Object("MoneyV2", fields)
+    };
+    Node::Object("MoneyBag", vec![("shopMoney", one()), ("presentmentMoney", one())])
+}
+
+fn time_or_null(at: Option<crate::ledger::Instant>) -> Node {
+    at.map_or(Node::Leaf(Value::Null), utc_seconds)
+}
+
+pub(crate) fn order(state: &State, order: &Order) -> Node {
+    let line = &order.line;
+    let total = line.total_minor();
+    let is_refunded = order.cancelled_at.or(order.refunded_at).is_some();
+    let lines = vec![(
+        cursor(&line.id),
+        Node::Object(
+            "LineItem",
+            vec![
+                ("id", Node::text(gid("LineItem", &line.id))),
+                ("title", Node::text(&line.title)),
+                ("sku", Node::text(&line.sku)),
+                ("quantity", Node::Leaf(notation::number(line.quantity))),
+                (
+                    "variant",
+                    Node::Object("ProductVariant", vec![("legacyResourceId", Node::text(&line.variant))]),
+                ),
+                ("originalUnitPriceSet", money(state, line.price_minor)),
+            ],
+        ),
+    )];
+    Node::Object(
+        "Order",
+        vec![
+            ("id", Node::text(gid("Order", &order.id))),
+            ("legacyResourceId", Node::text(&order.id)),
+            ("name", Node::text(format!("#{}", order.number))),
+            ("test", Node::Leaf(json!(order.is_test))),
+            ("currencyCode", Node::text(&state.shop.currency)),
+            ("createdAt", utc_seconds(order.at)),
+            ("updatedAt", utc_seconds(order.updated_at())),
+            ("cancelledAt", time_or_null(order.cancelled_at)),
+            ("closedAt", Node::Leaf(Value::Null)),
+            ("displayFinancialStatus", Node::text(if is_refunded { "REFUNDED" } else { "PAID" })),
+            ("displayFulfillmentStatus", Node::text("FULFILLED")),
+            ("totalPriceSet", money(state, total)),
+            ("totalTaxSet", money(state, 0)),
+            ("totalDiscountsSet", money(state, 0)),
+            ("customer", Node::Leaf(Value::Null)),
+            ("retailLocation", location(&order.location)),
+            ("lineItems", Node::Connection(lines)),
+        ],
+    )
+}
+
+pub(crate) fn customer(customer: &Customer) -> Node {
+    Node::Object(
+        "Customer",
+        vec![
+            ("id", Node::text(gid("Customer", &customer.id))),
+            ("legacyResourceId", Node::text(&customer.id)),
+            ("firstName", Node::text(&customer.given_name)),
+            ("lastName", Node::text(&customer.family_name)),
+            ("tags", Node::List(Vec::new())),
+            ("updatedAt", utc_seconds(customer.at)),
+            (
+                "defaultEmailAddress",
+                Node::Object("CustomerEmailAddress", vec![("emailAddress", Node::text(&customer.email))]),
+            ),
+            ("defaultPhoneNumber", Node::Leaf(Value::Null)),
+        ],
+    )
 }
 
 pub(crate) fn locations(state: &State) -> Node {

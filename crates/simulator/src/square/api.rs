@@ -1,7 +1,7 @@
 //! Square's Connect v2.
 
 use super::reply::{Refusal, listing, money, page};
-use super::{catalog, inventory};
+use super::{catalog, inventory, search};
 use crate::exchange::{Incoming, Reply, decode};
 use crate::ledger::{Customer, Instant, Order};
 use crate::notation;
@@ -51,6 +51,10 @@ pub(super) fn respond(state: &mut State, call: &Incoming, clock_lead: TimeDelta,
         ("GET", ["v2", "orders", id]) => {
             let order = state.ledger.order(id).map(|order| json!({"order": self::order(state, order)}));
             order.map(Reply::ok).ok_or_else(|| Refusal::not_found("Order not found."))
+        }
+        ("POST", ["v2", "orders", "search"]) => body(call).and_then(|body| search::orders(state, &body)),
+        ("POST", ["v2", "customers", "search"]) => {
+            body(call).and_then(|body| search::customers(state, &body))
         }
         ("GET", ["v2", "customers"]) => customers(state, call),
         ("GET", ["v2", "locations"]) => Ok(Reply::ok(locations(state))),
@@ -104,7 +108,7 @@ fn once(
     Ok(reply)
 }
 
-fn order(state: &State, order: &Order) -> Value {
+pub(super) fn order(state: &State, order: &Order) -> Value {
     let line = &order.line;
     let total = money(state, line.total_minor());
     json!({

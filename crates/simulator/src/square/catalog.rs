@@ -78,7 +78,7 @@ pub(super) fn retrieve(state: &State, id: &str) -> Result<Reply, Refusal> {
 /// Every object of `kinds` with the time of its last change.
 fn objects(state: &State, kinds: &[&str], deleted: bool) -> Vec<(Instant, Value)> {
     let mut found = Vec::new();
-    for product in state.ledger.products() {
+    for product in state.ledger.listed_products() {
         if kinds.contains(&"ITEM") && (deleted || !product.deleted) {
             found.push((product.updated_at, item(state, product)));
         }

@@ -6,6 +6,7 @@ mod html;
 mod inventory;
 mod reply;
 mod samples;
+mod search;
 mod sign;
 mod webhook;
 

@@ -4,7 +4,7 @@ use crate::exchange::{Incoming, Reply, decode, decode_form};
 use crate::ledger::{Customer, Instant, Order, Product, Variant};
 use crate::notation;
 use crate::state::State;
-use chrono::{SecondsFormat, TimeDelta};
+use chrono::{NaiveDate, SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 
@@ -66,6 +66,7 @@ pub(super) fn respond(api: &mut Api, state: &mut State, call: &Incoming, now: In
             None => failed(400, "INVALID_DATE"),
         },
         ("GET", ["ticket", "lastUpdated", "after", after, rest @ ..]) => tickets(state, after, rest, now),
+        ("GET", ["ticket", "closedate", day, rest @ ..]) => closed_tickets(state, day, rest),
         ("GET", ["ticket", id]) => {
             let list: Vec<Value> =
                 state.ledger.order(id).map(|order| ticket(state, order)).into_iter().collect();
@@ -108,7 +109,7 @@ fn products(state: &State, call: &Incoming, after: Option<Instant>) -> Reply {
     let active = call.parameter("active").unwrap_or("TRUE").to_uppercase();
     let mut shown: Vec<&Product> = state
         .ledger
-        .products()
+        .listed_products()
         .filter(|product| match active.as_str() {
             "ALL" => true,
             "FALSE" => product.deleted,
@@ -117,7 +118,7 @@ fn products(state: &State, call: &Incoming, after: Option<Instant>) -> Reply {
         .filter(|product| ids.as_ref().is_none_or(|ids| ids.contains(&product.id.as_str())))
         .filter(|product| after.is_none_or(|after| product.updated_at > after))
         .collect();
-    shown.sort_by_key(|product| std::cmp::Reverse(product.updated_at));
+    shown.sort_by_key(|product| (&product.title, &product.id));
     let total = shown.len();
     let start = (number("page").unwrap_or(1).max(1) - 1) * size;
     let list: Vec<Value> = shown
@@ -144,6 +145,18 @@ fn tickets(state: &State, after: &str, rest: &[&str], now: Instant) -> Reply {
         return failed(400, "INVALID_DATE_RANGE");
     }
     let rows = state.ledger.orders().rev().filter(|order| order.updated_at() > after);
+    let rows = rows.map(|order| ticket(state, order)).collect();
+    match page(rows, rest, ROWS_DEFAULT) {
+        Some(list) => Reply::ok(json!({"resultCode": "SUCCESS", "resultReason": null, "ticketList": list})),
+        None => failed(404, "NOT_FOUND"),
+    }
+}
+
+/// The tickets that were closed on a day of the store, the newest first.
+fn closed_tickets(state: &State, day: &str, rest: &[&str]) -> Reply {
+    let Ok(day) = NaiveDate::parse_from_str(day, "%Y-%m-%d") else { return failed(400, "INVALID_DATE") };
+    let closed_on = |at: Instant| (at - TimeDelta::hours(i64::from(HOURS_WEST))).date_naive();
+    let rows = state.ledger.orders().rev().filter(|order| closed_on(order.at) == day);
     let rows = rows.map(|order| ticket(state, order)).collect();
     match page(rows, rest, ROWS_DEFAULT) {
         Some(list) => Reply::ok(json!({"resultCode": "SUCCESS", "resultReason": null, "ticketList": list})),

@@ -7,7 +7,12 @@ use std::time::Duration;
 /// An account with two locations.
 pub(crate) fn account(platform: &'static str) -> Shop {
     let (account, locations) = match platform {
+        "blaze" => ("5e00000000000000000000aa", ["5e0000000000000000000f01", "5e0000000000000000000f02"]),
         "clover" => ("XYZVJT2ZRRRSC", ["the-merchant", "another"]),
+        "flowhub" => {
+            ("client", ["5e746577-ee54-4796-9ee0-d28f45c48deb", "b334921e-e105-4309-b290-64bc6aad14af"])
+        }
+        "leaflogix" => ("Front Street", ["front-street", "another"]),
         "shopify" => ("demo.myshopify.com", ["53716844710", "53716844711"]),
         "square" => ("6SSW7HV8K2ST5", ["YYQR03DGCTXA4", "LMAIN2"]),
         "treez" => ("partnersandbox3", ["FRONT OF HOUSE", "VAULT"]),

@@ -5,7 +5,8 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use simulator::{Impossible, ItemIds, NewVariant, Simulator, Standing};
 
-const PLATFORMS: [&str; 5] = ["clover", "shopify", "square", "treez", "woocommerce"];
+const PLATFORMS: [&str; 8] =
+    ["blaze", "clover", "flowhub", "leaflogix", "shopify", "square", "treez", "woocommerce"];
 
 fn stocked(simulator: &Simulator, sku: &str) -> (ItemIds, String) {
     let shop = simulator.shop();
@@ -17,12 +18,19 @@ fn stocked(simulator: &Simulator, sku: &str) -> (ItemIds, String) {
 /// Makes a call with valid credentials to an endpoint that exists.
 async fn any_call(simulator: &Simulator) -> (u16, Value) {
     let (method, path, headers, body) = match simulator.shop().platform() {
+        "blaze" => {
+            ("GET", "/api/v1/partner/products".to_owned(), crate::blaze::CREDENTIALS.to_vec(), String::new())
+        }
         "clover" => (
             "GET",
             format!("/v3/merchants/{}/items", account("clover").account),
             vec![("authorization", "Bearer the-token")],
             String::new(),
         ),
+        "flowhub" => ("GET", "/v0/inventory".to_owned(), crate::flowhub::credentials(), String::new()),
+        "leaflogix" => {
+            ("GET", "/reporting/products".to_owned(), vec![crate::leaflogix::CREDENTIALS], String::new())
+        }
         "shopify" => (
             "POST",
             "/admin/api/2026-07/graphql.json".to_owned(),

@@ -1,11 +1,17 @@
 //! The simulators over HTTP, tested through a client and a receiver of webhooks.
 
 #[cfg(test)]
+mod blaze;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod clover;
 #[cfg(test)]
+mod flowhub;
+#[cfg(test)]
 mod incidents;
+#[cfg(test)]
+mod leaflogix;
 #[cfg(test)]
 mod receiver;
 #[cfg(test)]

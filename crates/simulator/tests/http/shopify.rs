@@ -233,3 +233,35 @@ async fn unauthenticated_clients_and_unknown_paths_are_turned_away() {
     let url = format!("{}/admin/api/soon/graphql.json", simulator.base_url());
     assert_eq!(call("POST", &url, &[("X-Shopify-Access-Token", "the-token")], "{}").await.0, 404);
 }
+
+#[tokio::test]
+async fn lists_are_limited_by_id_and_by_the_time_of_change() {
+    let simulator = open("shopify").await;
+    let (ids, location) = stocked(&simulator, 10);
+    let shop = simulator.shop();
+    shop.sell(&ids.item, &location, 1).unwrap();
+    shop.add_customer("Ada", "Lovelace", "ada@example.com").unwrap();
+    let listed = async |name: &str, filter: &str| {
+        let query = format!(
+            "query($filter: String) {{ {name}(first: 5, query: $filter, sortKey: ID) {{ nodes {{ legacyResourceId }} }} }}"
+        );
+        let reply = graphql(&simulator, &query, json!({"filter": filter})).await;
+        reply["data"][name]["nodes"].as_array().unwrap().len()
+    };
+    for name in ["products", "orders", "customers"] {
+        assert_eq!(listed(name, "updated_at:>='2020-01-01T00:00:00Z' AND id:>=1").await, 1, "{name}");
+        assert_eq!(listed(name, "updated_at:>='2999-01-01T00:00:00Z'").await, 0, "{name}");
+        assert_eq!(listed(name, "id:>=18446744073709551615").await, 0, "{name}");
+    }
+    let levels =
+        "query($id: ID!, $filter: String) { location(id: $id) { inventoryLevels(first: 5, query: $filter) {
+        nodes { item { legacyResourceId tracked } quantities(names: [\"available\"]) { quantity } } } } }";
+    let levels = async |filter: &str| {
+        let variables = json!({"id": format!("gid://shopify/Location/{location}"), "filter": filter});
+        graphql(&simulator, levels, variables).await["data"]["location"]["inventoryLevels"]["nodes"].clone()
+    };
+    let found = levels("updated_at:>='2020-01-01T00:00:00Z'").await;
+    assert_eq!(found[0]["item"], json!({"legacyResourceId": ids.item, "tracked": true}));
+    assert_eq!(found[0]["quantities"][0]["quantity"], 9);
+    assert_eq!(levels("updated_at:>='2999-01-01T00:00:00Z'").await, json!([]));
+}

@@ -232,3 +232,42 @@ async fn a_call_is_recorded_with_its_arrival_and_the_levels_that_it_changed_but_
         assert!(before <= call.arrived_at && call.arrived_at <= call.at, "{call:?}");
     }
 }
+
+#[tokio::test]
+async fn orders_and_customers_are_searched_by_the_time_of_their_change() {
+    let simulator = open("square").await;
+    let (ids, location) = stocked(&simulator, 10);
+    let shop = simulator.shop();
+    shop.sell(&ids.item, &location, 1).unwrap();
+    shop.add_customer("Ada", "Lovelace", "ada@example.com").unwrap();
+    let orders = async |from: &str, sorted_by: &str, locations: &[&str]| {
+        let filter = json!({"date_time_filter": {"updated_at": {"start_at": from}}});
+        let query = json!({"filter": filter, "sort": {"sort_field": sorted_by}});
+        post(&simulator, "/v2/orders/search", json!({"location_ids": locations, "query": query})).await
+    };
+    let (_, found) = orders(&ago(60), "UPDATED_AT", &[&location]).await;
+    assert_eq!(found["orders"].as_array().unwrap().len(), 1);
+    let (_, found) = orders(&ago(-60), "UPDATED_AT", &[&location]).await;
+    assert_eq!(found, json!({}), "empty lists are left out");
+    assert_eq!(orders(&ago(60), "CREATED_AT", &[&location]).await.0, 400, "the filter's own field");
+    assert_eq!(orders(&ago(60), "UPDATED_AT", &[]).await.0, 400, "locations have to be named");
+    let customers = async |from: &str| {
+        let query = json!({"filter": {"updated_at": {"start_at": from}}});
+        post(&simulator, "/v2/customers/search", json!({"query": query})).await.1
+    };
+    assert_eq!(customers(&ago(60)).await["customers"].as_array().unwrap().len(), 1);
+    assert_eq!(customers(&ago(-60)).await, json!({}));
+}
+
+#[tokio::test]
+async fn a_product_that_lists_leave_out_exists_nevertheless() {
+    let simulator = open("square").await;
+    let (ids, _) = stocked(&simulator, 10);
+    let listed = async || post(&simulator, "/v2/catalog/search", json!({"object_types": ["ITEM"]})).await.1;
+    assert_eq!(listed().await["objects"].as_array().unwrap().len(), 1);
+    simulator.shop().leave_out_of_lists(std::slice::from_ref(&ids.product));
+    assert_eq!(listed().await["objects"], Value::Null);
+    assert_eq!(get(&simulator, &format!("/v2/catalog/object/{}", ids.product)).await.0, 200);
+    simulator.shop().leave_out_of_lists(&[]);
+    assert_eq!(listed().await["objects"].as_array().unwrap().len(), 1);
+}

@@ -30,8 +30,10 @@ async fn products_are_listed_with_a_token_that_was_issued() {
     let path = format!("/product/product_list?active=ALL&id={},{}", ids[0].product, ids[1].product);
     let (_, reply) = get(&simulator, &token, &path).await;
     let list = reply["data"]["product_list"].as_array().unwrap();
-    assert_eq!(list[0]["product_status"], "DEACTIVATED");
-    assert_eq!((&list[1]["sellable_quantity"], &list[1]["pricing"]["price_sell"]), (&json!(12), &json!(35)));
+    let shown = |id: &str| list.iter().find(|product| product["product_id"] == id).unwrap();
+    assert_eq!(shown(&ids[1].product)["product_status"], "DEACTIVATED");
+    let active = shown(&ids[0].product);
+    assert_eq!((&active["sellable_quantity"], &active["pricing"]["price_sell"]), (&json!(12), &json!(35)));
     let (_, reply) = get(&simulator, &token, "/product/product_list").await;
     assert_eq!(reply["data"]["total_count"], 2);
 }
@@ -57,6 +59,23 @@ async fn a_sale_is_a_ticket_and_does_not_move_the_products_time() {
     assert_eq!(reply["ticketList"][0]["items"][0]["quantity"], 2);
     let (_, reply) = get(&simulator, &token, &format!("/ticket/{ticket}")).await;
     assert_eq!(reply["ticketList"][0]["total"], 70);
+}
+
+#[tokio::test]
+async fn tickets_are_listed_by_the_day_on_which_they_were_closed() {
+    let simulator = open("treez").await;
+    let shop = simulator.shop();
+    let location = shop.locations().remove(0);
+    let ids = shop.add_product("Grinder", &[NewVariant::stocked("A", 3_500, 6, &shop.locations())]).unwrap();
+    let ticket = shop.sell(&ids[0].item, &location, 2).unwrap();
+    let token = token(&simulator).await;
+    let closed = async |days: i64| {
+        let day = (Utc::now() - TimeDelta::hours(7) - TimeDelta::days(days)).format("%Y-%m-%d");
+        get(&simulator, &token, &format!("/ticket/closedate/{day}/page/1/pagesize/25")).await.1
+    };
+    assert_eq!(closed(0).await["ticketList"][0]["ticket_id"], ticket.as_str());
+    assert_eq!(closed(1).await["ticketList"], json!([]));
+    assert_eq!(get(&simulator, &token, "/ticket/closedate/today/page/1/pagesize/25").await.0, 400);
 }
 
 #[tokio::test]

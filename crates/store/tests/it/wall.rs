@@ -26,6 +26,8 @@ async fn visible(connection: &mut PgConnection) -> Vec<(String, i64)> {
         "conservation",
         "current_inventory",
         "rebuilds",
+        "collection_states",
+        "listed_objects",
     ] {
         let count = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {name}")));
         seen.push((name.to_owned(), count.fetch_one(&mut *connection).await.unwrap().get(0)));
@@ -57,6 +59,7 @@ async fn a_tenant_sees_its_own_rows_and_nothing_of_anyone_else() {
     commit(&database.store, &changes, step(&database.store, Consumer::Apply, 1).await).await.unwrap();
     accept(&database.store, 2, 9).await;
     database.store.begin_rebuild(false).await.unwrap();
+    crate::collections::list_one(&database.store).await;
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
 
     for (table, rows) in as_tenant(&mut connection, Some("t1")).await {

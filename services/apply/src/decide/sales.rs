@@ -21,6 +21,9 @@ pub(crate) fn deletion_version(event: &Event) -> Option<VersionNumber> {
 pub(super) fn order(event: &Event, order: &Order, view: &View<'_>) -> Decision {
     let id = OrderId::derive(&event.origin.connection, &order.external);
     let known = view.facts.orders.get(&id);
+    // Lists may lack the employee, who sold it whatever happens to the order later.
+    let employee = order.employee.clone().or_else(|| known?.order.employee.clone());
+    let order = &Order { employee, ..order.clone() };
     let row = OrderRow {
         id: id.clone(),
         tenant: event.origin.tenant.clone(),

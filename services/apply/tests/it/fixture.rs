@@ -10,9 +10,13 @@ use runner::Metrics;
 use sandbox::{Postgres, PostgresOptions, Scratch};
 use std::{collections::BTreeSet, num::NonZeroUsize};
 use store::{Connection, Consumer, Cursor, Health, Rules, Store, StoreConfig, StoreSetup, Vault};
+use tokio::process::Child;
 
 /// The stores; each is in the partition of its index.
 pub(crate) const SHOPS: [&str; 3] = ["tea", "wine", "books"];
+
+/// The end of a session that keeps its locks.
+const HOLD: &str = "SELECT pg_sleep(60)";
 
 pub(crate) struct World {
     pub(crate) store: Store,
@@ -23,7 +27,12 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// With one worker: all waiting batches are committed together.
     pub(crate) async fn start() -> Self {
+        Self::start_with(NonZeroUsize::MIN).await
+    }
+
+    pub(crate) async fn start_with(workers: NonZeroUsize) -> Self {
         let scratch = Scratch::new().unwrap();
         let postgres =
             Postgres::start(PostgresOptions::throwaway(scratch.path().join("postgres"))).await.unwrap();
@@ -37,8 +46,7 @@ impl World {
             store.upsert_connection(&connection(shop)).await.unwrap();
         }
         let metrics = Metrics::new().unwrap();
-        // One worker: all waiting batches are committed together.
-        let replay = Replay::new(&store, NonZeroUsize::MIN, &metrics);
+        let replay = Replay::new(&store, workers, &metrics);
         Self { store, metrics, replay, postgres, _scratch: scratch }
     }
 
@@ -47,6 +55,23 @@ impl World {
         let output = self.postgres.psql().unwrap().args(["-c", statements]).output().await.unwrap();
         assert!(output.status.success(), "{statements}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Locks a store until it is released.
+    pub(crate) async fn hold(&self, shop: usize) -> Held<'_> {
+        let lock = format!("BEGIN; SELECT FROM stores WHERE id = '{}' FOR UPDATE; {HOLD}", SHOPS[shop]);
+        let session = self.postgres.psql().unwrap().args(["-c", &lock]).kill_on_drop(true).spawn().unwrap();
+        let held = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%{HOLD}'"
+        );
+        while self.sql(&held).await == "0" {}
+        Held { world: self, session }
+    }
+
+    /// Number of sessions that wait for a lock.
+    pub(crate) async fn waiting_for_locks(&self) -> u64 {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        self.sql(waiting).await.parse().unwrap()
     }
 
     /// Refuses every row of `table` for which `condition` holds of `NEW`, as a check would.
@@ -89,6 +114,22 @@ impl World {
             let wrong = self.store.contradictions(&StoreId::new(shop).unwrap()).await.unwrap();
             assert!(wrong.is_empty(), "{shop}: {wrong:?}");
         }
+    }
+}
+
+/// A store that another session has locked.
+pub(crate) struct Held<'w> {
+    world: &'w World,
+    session: Child,
+}
+
+impl Held<'_> {
+    pub(crate) async fn release(mut self) {
+        let end = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%{HOLD}'"
+        );
+        self.world.sql(&end).await;
+        self.session.wait().await.unwrap();
     }
 }
 

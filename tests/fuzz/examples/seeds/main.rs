@@ -107,7 +107,11 @@ fn replies() -> Vec<Seed> {
             }
             ("square", "inventory.count") => serde_json::json!({ "counts": [body] }),
             ("square", "order.object") => serde_json::json!({ "order": body }),
-            ("treez", "PRODUCT") => serde_json::json!({ "data": { "product_list": [body.get("data")] } }),
+            ("blaze", _) => serde_json::json!({ "values": [body], "total": 101 }),
+            ("treez", "PRODUCT" | "PRODUCT_STOCK") => {
+                serde_json::json!({ "data": { "product_list": [body.get("data")] } })
+            }
+            ("treez", "CUSTOMER") => serde_json::json!({ "data": [body.get("data")] }),
             ("treez", "TICKET") => serde_json::json!({ "ticketList": [body.get("data")] }),
             _ => continue,
         };

@@ -1,6 +1,6 @@
 //! Customers.
 
-use super::{id, is_placeholder, patch, required_id, window};
+use super::{id, is_placeholder, moment, patch, required_id, window};
 use crate::{Mapped, field::Object, text};
 use model::{Action, Customer, Delivery, Payload, RawDigest, SourceVersion};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use stage::{Reject, RejectClass};
 /// The customer's current state. Without a time of the last change, the body identifies the event.
 pub(super) fn customer(delivery: &Delivery, data: &Object<'_>) -> Result<Mapped, Reject> {
     let external = required_id(data, "customer_id")?;
-    let at = data.time("last_update")?;
+    let at = moment(data, "last_update")?;
     let merged_into = id(data, "merged_into_customer_id")?;
     let reported = match at {
         Some(at) => at.to_string(),

@@ -9,17 +9,10 @@ use stage::{Reject, RejectClass};
 /// The product and its levels. A deactivated product has levels of zero: it must not be sold anywhere else either. A
 /// deleted product is at no location.
 pub(super) fn product(delivery: &Delivery, data: &Object<'_>, context: MapContext) -> Result<Rows, Reject> {
-    let at = data.time("last_updated_at")?.ok_or_else(|| data.missing("last_updated_at"))?;
-    let reported = Reported { delivery, external: required_id(data, "product_id")?, at };
-    let status = match data.required_text("product_status")? {
-        "ACTIVE" => ProductStatus::Active,
-        "DEACTIVATED" => ProductStatus::Archived,
+    let reported = reported(delivery, data)?;
+    let Some(status) = status(data)? else {
         // The list of locations comes first, while the product is still known.
-        "DELETED" => return Ok(vec![Ok(levels::nowhere(&reported)), Ok(reported.gone())]),
-        _ => {
-            let reason = "none of the statuses that treez documents";
-            return Err(data.reject(RejectClass::Schema, "product_status", reason));
-        }
+        return Ok(vec![Ok(levels::nowhere(&reported)), Ok(reported.gone())]);
     };
     let product = described(&reported, status, data, context).map(|product| {
         let digest = digest(&product);
@@ -27,6 +20,33 @@ pub(super) fn product(delivery: &Delivery, data: &Object<'_>, context: MapContex
     });
     let levels = levels::levels(&reported, data, status == ProductStatus::Active);
     Ok([product].into_iter().chain(levels).collect())
+}
+
+/// The levels of a product that was listed for them alone.
+pub(super) fn stock(delivery: &Delivery, data: &Object<'_>) -> Result<Rows, Reject> {
+    let reported = reported(delivery, data)?;
+    Ok(match status(data)? {
+        Some(status) => levels::levels(&reported, data, status == ProductStatus::Active),
+        None => vec![Ok(levels::nowhere(&reported))],
+    })
+}
+
+fn reported<'a>(delivery: &'a Delivery, data: &Object<'_>) -> Result<Reported<'a>, Reject> {
+    let at = data.time("last_updated_at")?.ok_or_else(|| data.missing("last_updated_at"))?;
+    Ok(Reported { delivery, external: required_id(data, "product_id")?, at })
+}
+
+/// The status; `None` for a deleted product.
+fn status(data: &Object<'_>) -> Result<Option<ProductStatus>, Reject> {
+    match data.required_text("product_status")? {
+        "ACTIVE" => Ok(Some(ProductStatus::Active)),
+        "DEACTIVATED" => Ok(Some(ProductStatus::Archived)),
+        "DELETED" => Ok(None),
+        _ => {
+            let reason = "none of the statuses that treez documents";
+            Err(data.reject(RejectClass::Schema, "product_status", reason))
+        }
+    }
 }
 
 fn described(

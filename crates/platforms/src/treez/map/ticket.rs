@@ -1,6 +1,6 @@
 //! Tickets of the till: orders.
 
-use super::{id, owned, required_id};
+use super::{id, moment, owned, required_id};
 use crate::{MapContext, Mapped, field::Object};
 use model::{Action, ExternalId, Order, OrderLine, OrderStatus, Payload, SourceVersion};
 use stage::Reject;
@@ -32,8 +32,8 @@ pub(super) fn ticket(data: &Object<'_>, context: MapContext) -> Result<Mapped, R
             total: data.amount("total", context.currency)?,
             tax: data.amount("tax_total", context.currency)?,
             discount: data.amount("discount_total", context.currency)?,
-            placed_at: data.time("date_created")?,
-            closed_at: data.time("date_closed")?,
+            placed_at: moment(data, "date_created")?,
+            closed_at: moment(data, "date_closed")?,
             customer: id(data, "customer_id")?,
             location: None,
             employee: employee(data)?,

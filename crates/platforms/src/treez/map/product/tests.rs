@@ -74,6 +74,39 @@ fn a_product_has_one_variant_of_the_same_id() {
 }
 
 #[test]
+fn a_list_for_levels_says_nothing_of_the_product() {
+    let stock = |changes: Value| {
+        let body = body(changes);
+        let root = Object::root(&body).unwrap();
+        let data = root.required_object("data").unwrap();
+        let delivery = Delivery { source: Source::Fetch, ..tests_delivery("PRODUCT_STOCK", &body) };
+        stock(&delivery, &data).unwrap().into_iter().map(|row| row.unwrap().payload).collect::<Vec<_>>()
+    };
+    let quantity = |payloads: &[Payload]| match payloads {
+        [Payload::Inventory(level)] => level.available.map(|level| level.to_string()),
+        other => panic!("one level expected: {other:?}"),
+    };
+    assert_eq!(quantity(&stock(json!({}))), Some("12".to_owned()));
+    assert_eq!(quantity(&stock(json!({"product_status": "DEACTIVATED"}))), Some("0".to_owned()));
+    assert_eq!(stock(json!({"sellable_quantity": 30})), [], "the list's limit means this or more");
+    let deleted = stock(json!({"product_status": "DELETED"}));
+    assert!(matches!(&deleted[..], [Payload::Stocked(stocked)] if stocked.locations.is_empty()));
+}
+
+#[test]
+fn two_products_of_one_number_stay_two() {
+    // Two webhooks that create a product at once make two of them: whoever links by the number sees both.
+    let barcodes = json!([{"sku": "S-1", "type": "USER_DEFINED"}]);
+    let one = described(json!({"product_barcodes": barcodes}));
+    let other = described(json!({"product_id": "p-2", "product_barcodes": barcodes}));
+    assert_ne!(one.external, other.external);
+    assert_eq!(
+        (&one.variants[0].sku, &other.variants[0].sku),
+        (&Patch::Set("S-1".to_owned()), &Patch::Set("S-1".to_owned()))
+    );
+}
+
+#[test]
 fn a_price_by_tier_is_no_price() {
     let price = |pricing: Value| described(json!({ "pricing": pricing })).variants[0].price.clone();
     assert_eq!(price(json!({"price_type": "TIER", "price_sell": null})), Patch::Clear);

@@ -1,0 +1,49 @@
+//! Maps the objects of Flowhub's lists to the model.
+
+mod customer;
+mod levels;
+mod order;
+mod product;
+
+use crate::{MapContext, Rows, field::Object};
+use model::Delivery;
+use serde_json::Value;
+use stage::Reject;
+
+/// The events in the body of `delivery`.
+pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Result<Rows, Reject> {
+    let root = Object::root(body)?;
+    match delivery.kind.topic() {
+        "product" => Ok(vec![product::product(delivery, &root)]),
+        "inventory" => levels::levels(delivery, &root),
+        "customer" => Ok(vec![customer::customer(&root)]),
+        "order" => Ok(vec![order::order(&root, context)]),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// A delivery of `topic` with `body`, as one of our own reads hands it over.
+#[cfg(test)]
+pub(super) fn tests_delivery(topic: &str, body: &Value) -> Delivery {
+    let id = model::DeliveryId::from_bytes([1; 16]);
+    Delivery {
+        id,
+        origin: model::Origin {
+            tenant: model::TenantId::new("tenant").unwrap(),
+            store: model::StoreId::new("store").unwrap(),
+            connection: model::ConnectionId::new("connection").unwrap(),
+            platform: model::PlatformName::new("flowhub").unwrap(),
+        },
+        kind: model::DeliveryKind::Platform(topic.into()),
+        received_at: model::Timestamp::from_micros(0),
+        source: model::Source::Fetch,
+        cause: None,
+        asked_by: None,
+        attempt: 0,
+        currency: None,
+        account: None,
+        headers: Vec::new(),
+        trace: model::TraceParent::from_delivery(id),
+        body: body.to_string().into_bytes().into(),
+    }
+}

@@ -1,0 +1,135 @@
+//! Sorts the objects of a page: those to report, those to remember, and the signs of pages that shifted.
+
+use model::RawDigest;
+use platforms::{Listed, Object};
+use std::collections::HashMap;
+use store::{KnownObject, ListedObject};
+
+/// A page, sorted.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sorted {
+    /// Objects to report, with the digests of their contents.
+    pub(super) reported: Vec<(RawDigest, Object)>,
+    /// Objects to remember, each once.
+    pub(super) seen: Vec<ListedObject>,
+    /// True if an object was on a former page of the read, is on the page twice, or has a key that can't be remembered:
+    /// the list can't show that another one is missing. An object without a key isn't accounted for.
+    pub(super) has_repeats: bool,
+}
+
+/// Sorts the objects of a page of the read `number`. `known` are those that a former page had.
+pub(super) fn sort(listed: Vec<Listed>, known: Vec<KnownObject>, number: u64, reports_all: bool) -> Sorted {
+    let mut known: HashMap<String, KnownObject> =
+        known.into_iter().map(|known| (known.object.key.clone(), known)).collect();
+    let mut sorted = Sorted { reported: Vec::new(), seen: Vec::new(), has_repeats: false };
+    for Listed { key, object } in listed {
+        let digest = digest(&object);
+        let before = known.get(&key);
+        let is_repeated = before.is_some_and(|before| before.seen_in == number);
+        sorted.has_repeats |= is_repeated || !(key.is_empty() || is_key(&key));
+        if reports_all || before.is_none_or(|before| before.object.digest != digest) {
+            sorted.reported.push((digest, object));
+        }
+        if !is_key(&key) {
+            continue;
+        }
+        let object = ListedObject { key: key.clone(), digest };
+        sorted.seen.retain(|seen| seen.key != key);
+        sorted.seen.push(object.clone());
+        known.insert(key, KnownObject { object, seen_in: number });
+    }
+    sorted
+}
+
+/// Returns whether a key can be remembered.
+pub(super) fn is_key(key: &str) -> bool {
+    (1..=ListedObject::KEY_BYTES_MAX).contains(&key.len()) && !key.contains('\0')
+}
+
+/// The digest of an object's content, topic included.
+fn digest(object: &Object) -> RawDigest {
+    let parts = [object.topic.as_bytes(), &[0], &object.body];
+    RawDigest::of(&parts.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn listed(key: &str, body: &str) -> Listed {
+        Listed { key: key.to_owned(), object: Object { topic: "product", body: body.as_bytes().to_vec() } }
+    }
+
+    fn known(key: &str, body: &str, seen_in: u64) -> KnownObject {
+        let digest = digest(&listed(key, body).object);
+        KnownObject { object: ListedObject { key: key.to_owned(), digest }, seen_in }
+    }
+
+    fn bodies(sorted: &Sorted) -> Vec<&str> {
+        sorted.reported.iter().map(|(_, object)| std::str::from_utf8(&object.body).unwrap()).collect()
+    }
+
+    #[test]
+    fn only_new_and_changed_objects_are_reported_unless_all_are() {
+        let page = || vec![listed("new", "a"), listed("changed", "b"), listed("same", "c")];
+        let before = || vec![known("changed", "a", 1), known("same", "c", 1)];
+        let sorted = sort(page(), before(), 2, false);
+        assert_eq!((bodies(&sorted), sorted.seen.len(), sorted.has_repeats), (vec!["a", "b"], 3, false));
+        assert_eq!(bodies(&sort(page(), before(), 2, true)), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn an_object_that_is_listed_twice_shows_that_pages_shifted() {
+        assert!(
+            sort(vec![listed("1", "a")], vec![known("1", "a", 2)], 2, false).has_repeats,
+            "on a former page"
+        );
+        let twice = sort(vec![listed("1", "a"), listed("2", "x"), listed("1", "b")], Vec::new(), 2, false);
+        assert!(twice.has_repeats);
+        assert_eq!(bodies(&twice), ["a", "x", "b"]);
+        let last = twice.seen.iter().find(|seen| seen.key == "1").unwrap();
+        assert_eq!(last.digest, digest(&listed("1", "b").object), "the later content is remembered");
+    }
+
+    #[test]
+    fn an_object_without_a_usable_key_is_reported_and_makes_the_list_incomplete() {
+        for key in ["a\0b", &"x".repeat(ListedObject::KEY_BYTES_MAX + 1)] {
+            let sorted = sort(vec![listed(key, "a")], Vec::new(), 1, false);
+            assert_eq!(
+                (bodies(&sorted), sorted.seen.as_slice(), sorted.has_repeats),
+                (vec!["a"], &[][..], true)
+            );
+        }
+    }
+
+    #[test]
+    fn an_object_that_is_not_accounted_for_is_reported_and_may_be_listed_again() {
+        let related = sort(vec![listed("", "a"), listed("", "a")], Vec::new(), 1, false);
+        assert_eq!((related.reported.len(), related.seen.len(), related.has_repeats), (2, 0, false));
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_is_remembered_once_and_what_is_not_reported_was_known(
+            page in proptest::collection::vec(("[a-e]", "[x-z]"), 0..12),
+            before in proptest::collection::btree_map("[a-e]", ("[x-z]", 1_u64..4), 0..5),
+            reports_all: bool,
+        ) {
+            let former: Vec<_> = before.iter().map(|(key, (body, seen))| known(key, body, *seen)).collect();
+            let objects = page.iter().map(|(key, body)| listed(key, body)).collect();
+            let sorted = sort(objects, former, 3, reports_all);
+            let keys: std::collections::BTreeSet<_> = page.iter().map(|(key, _)| key.as_str()).collect();
+            let seen: Vec<_> = sorted.seen.iter().map(|seen| seen.key.as_str()).collect();
+            prop_assert_eq!(seen.len(), keys.len());
+            prop_assert!(seen.iter().all(|key| keys.contains(key)));
+            for (key, body) in &page {
+                let digest = digest(&listed(key, body).object);
+                let was_known = before.get(key).is_some_and(|(known, _)| known == body);
+                prop_assert!(was_known || sorted.reported.iter().any(|(reported, _)| *reported == digest));
+            }
+            let repeats = page.len() > keys.len() || before.iter().any(|(key, (_, seen))| *seen == 3 && keys.contains(key.as_str()));
+            prop_assert_eq!(sorted.has_repeats, repeats);
+        }
+    }
+}

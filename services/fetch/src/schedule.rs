@@ -1,0 +1,142 @@
+//! Starts a worker for each connection of a partition whose platform has collections, and wakes it when its connection
+//! was changed.
+
+use crate::{STAGE, lists::Lists, shared::Shared};
+use model::{Connection, ConnectionId, Partition, ReadPlan, StoreId};
+use platforms::{Collection, Reads};
+use runner::Backoff;
+use serde::Deserialize;
+use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
+use store::{Changed, StoreError};
+use tokio::sync::{Notify, broadcast::error::RecvError};
+use tokio_util::task::AbortOnDropHandle;
+
+/// Number of stores whose connections are loaded at once.
+const STORES_AT_ONCE: usize = 100;
+
+/// The configuration of scheduled reads.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScheduledReads {
+    /// False if no list is read.
+    pub enabled: bool,
+    /// Interval between two reads of every collection, in seconds; unset: the interval of each collection.
+    pub every_seconds: Option<u64>,
+    /// Interval between two whole reads of a collection whose changes can be read, in seconds.
+    pub whole_every_seconds: u64,
+}
+
+impl Default for ScheduledReads {
+    fn default() -> Self {
+        Self { enabled: true, every_seconds: None, whole_every_seconds: 24 * 60 * 60 }
+    }
+}
+
+impl ScheduledReads {
+    /// The schedule of a collection.
+    pub(crate) fn plan(&self, collection: &Collection) -> ReadPlan {
+        let (changes, whole) = match collection.reads {
+            Reads::Whole => (None, true),
+            Reads::ChangesAndWhole { overlap } => (Some(overlap), true),
+            Reads::Changes { overlap } => (Some(overlap), false),
+        };
+        let every =
+            self.every_seconds.map_or(collection.every, |seconds| Duration::from_secs(seconds.max(1)));
+        ReadPlan { changes, whole, every, whole_every: Duration::from_secs(self.whole_every_seconds) }
+    }
+}
+
+/// The worker of a connection, aborted when this is dropped.
+struct Worker {
+    wake: Arc<Notify>,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Shared {
+    /// Reads the lists of the partition's connections for as long as the future is polled. A page that is under way when
+    /// it is dropped is read again by the next owner.
+    pub(crate) async fn schedule(self: &Arc<Self>, partition: Partition) -> Infallible {
+        if !self.reads.enabled {
+            return std::future::pending().await;
+        }
+        let (mut workers, mut backoff) = (HashMap::new(), Backoff::default());
+        // Before the first look: a change during it is seen afterwards.
+        let mut changes = self.changes.subscribe();
+        loop {
+            if let Err(error) = self.look(partition, &mut workers).await {
+                tracing::warn!(stage = STAGE, %error, "connections with lists can't be read");
+                tokio::time::sleep(backoff.next_delay()).await;
+                continue;
+            }
+            backoff.reset();
+            loop {
+                match changes.recv().await {
+                    Ok(Changed::Connection(id)) => match workers.get(&id) {
+                        Some(worker) if !worker.task.is_finished() => worker.wake.notify_one(),
+                        _ => self.start_if_listed(partition, &id, &mut workers).await,
+                    },
+                    Ok(Changed::Store(_) | Changed::Everything) | Err(RecvError::Lagged(_)) => break,
+                    Err(RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        }
+    }
+
+    /// Starts the workers that are missing, and wakes all others.
+    async fn look(
+        self: &Arc<Self>,
+        partition: Partition,
+        workers: &mut HashMap<ConnectionId, Worker>,
+    ) -> Result<(), StoreError> {
+        let partitions = self.service.bus.partitions();
+        let mut after: Option<StoreId> = None;
+        loop {
+            let stores = self.store.stores(after.as_ref()).await?;
+            let Some(last) = stores.last().cloned() else { break };
+            after = Some(last);
+            let ours: Vec<StoreId> =
+                stores.into_iter().filter(|store| partitions.of(store) == partition).collect();
+            for chunk in ours.chunks(STORES_AT_ONCE) {
+                for connection in self.store.connections_of(chunk).await? {
+                    self.start(&connection, workers);
+                }
+            }
+        }
+        for worker in workers.values() {
+            worker.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Starts the worker of a connection that is new.
+    async fn start_if_listed(
+        self: &Arc<Self>,
+        partition: Partition,
+        id: &ConnectionId,
+        workers: &mut HashMap<ConnectionId, Worker>,
+    ) {
+        match self.store.connection(id).await {
+            Ok(Some(connection)) if self.service.bus.partitions().of(&connection.store) == partition => {
+                self.start(&connection, workers);
+            }
+            Ok(_) => {}
+            // The next change, or the next look at everything, starts it.
+            Err(error) => {
+                tracing::warn!(stage = STAGE, connection.id = %id, %error, "a connection can't be read");
+            }
+        }
+    }
+
+    fn start(self: &Arc<Self>, connection: &Connection, workers: &mut HashMap<ConnectionId, Worker>) {
+        let is_running = workers.get(&connection.id).is_some_and(|worker| !worker.task.is_finished());
+        let platform = platforms::find(connection.platform.as_str());
+        if is_running || platform.and_then(|platform| platform.collections()).is_none() {
+            return;
+        }
+        let wake = Arc::new(Notify::new());
+        let lists =
+            Lists { shared: Arc::clone(self), connection: connection.id.clone(), wake: Arc::clone(&wake) };
+        let task = AbortOnDropHandle::new(tokio::spawn(lists.work()));
+        workers.insert(connection.id.clone(), Worker { wake, task });
+    }
+}
