@@ -181,7 +181,7 @@ pub(crate) enum Verb {
                       Exit code 1 if a store differs, or if the present record would change."
     )]
     Replay(Replay),
-    /// Compare levels, ledger, products, variants and orders with the event store, and correct differences.
+    /// Compare levels, ledger, products, variants, orders and promotions with the event store, and correct differences.
     ///
     /// The projections (current orders, daily sales, current inventory) are views of these and need no rebuild.
     /// Customers aren't rebuilt: events hold no personal data. Nothing is deleted: rows that no event made, and lines

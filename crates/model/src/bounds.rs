@@ -6,6 +6,7 @@
 use crate::{
     Customer, InventoryReport, Money, Order, OrderLine, Patch, Payload, Product, Quantity, StockedAt,
     Timestamp, Variant,
+    promotion::{Bound, Promotion, Reward, TARGETS_MAX},
 };
 use std::ops::RangeInclusive;
 
@@ -25,6 +26,8 @@ pub const VARIANTS_MAX: usize = 2_048;
 pub const LINES_MAX: usize = 20_000;
 /// Upper limit of locations in the complete list of an item's locations.
 pub const LOCATIONS_MAX: usize = 1_000;
+/// Upper limit of conditions of a promotion.
+pub const CONDITIONS_MAX: usize = 50;
 /// Upper limit of an amount, positive or negative, in minor units.
 pub const MONEY_MINOR_MAX: u64 = 1_000_000_000_000_000;
 /// Range of times that can be stored, in microseconds since 1970: up to the end of the year 9999.
@@ -63,6 +66,7 @@ impl Payload {
             }
             Self::Order(order) => order_fits(order),
             Self::Customer(customer) => customer_fits(customer),
+            Self::Promotion(promotion) => promotion_fits(promotion),
             Self::Stocked(StockedAt { locations, .. }) => count("/locations", locations.len(), LOCATIONS_MAX),
             // They contain only ids.
             Self::Account(_) | Self::Instruction { .. } | Self::Deleted { .. } => Ok(()),
@@ -131,6 +135,31 @@ fn customer_fits(customer: &Customer) -> Checked {
         [("/first_name", first_name), ("/last_name", last_name), ("/email", email), ("/phone", phone)];
     names.into_iter().try_for_each(|(field, name)| optional(field, set(name), NAME_CHARS_MAX))?;
     tags_fit(tags.as_deref())
+}
+
+fn promotion_fits(promotion: &Promotion) -> Checked {
+    let Promotion { external: _, name, is_on: _, schedule, reward, targets, conditions, stacking: _ } =
+        promotion;
+    optional("/name", name.as_deref(), TITLE_CHARS_MAX)?;
+    for bound in schedule.periods().iter().flat_map(|period| [period.from(), period.until()]).flatten() {
+        let storable = match bound {
+            Bound::At(at) => at.is_storable(),
+            // Local times are of four digits of a year wherever they are parsed.
+            Bound::Local(_) => true,
+        };
+        ensure(storable, "/schedule", || "a time before 1970 or after 9999".to_owned())?;
+    }
+    let of_reward = match reward {
+        Reward::PercentOff { at_most, .. } => at_most.as_ref(),
+        Reward::AmountOff(money) | Reward::PriceTo(money) | Reward::Bundle { total: money, .. } => {
+            Some(money)
+        }
+        Reward::Other => None,
+    };
+    amount("/reward", of_reward)?;
+    count("/targets", targets.scope.targets().len(), TARGETS_MAX)?;
+    count("/except", targets.except.len(), TARGETS_MAX)?;
+    count("/conditions", conditions.len(), CONDITIONS_MAX)
 }
 
 fn tags_fit(tags: Option<&[String]>) -> Checked {

@@ -3,7 +3,7 @@
 use crate::{
     AccountNotice, AskedBy, ConnectionId, Customer, DeliveryId, EventId, ExternalId, Instruction, InvalidId,
     InventoryReport, MirrorKey, Order, PlatformName, Position, Product, RawDigest, SourceVersion, StockedAt,
-    StoreId, TenantId, Timestamp, TraceParent, VersionNumber, Waiting,
+    StoreId, TenantId, Timestamp, TraceParent, VersionNumber, Waiting, promotion::Promotion,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -33,11 +33,17 @@ pub enum EntityKind {
     Order,
     /// A customer.
     Customer,
+    /// A promotion.
+    Promotion,
     /// The platform's account itself: see [`AccountNotice`] and [`Instruction`].
     Account,
 }
 
 impl EntityKind {
+    /// All kinds.
+    pub const ALL: [Self; 6] =
+        [Self::Product, Self::Inventory, Self::Order, Self::Customer, Self::Promotion, Self::Account];
+
     /// Returns the name used in subjects, labels and rows.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -45,6 +51,7 @@ impl EntityKind {
             Self::Inventory => "inventory",
             Self::Order => "order",
             Self::Customer => "customer",
+            Self::Promotion => "promotion",
             Self::Account => "account",
         }
     }
@@ -95,6 +102,8 @@ pub enum Payload {
     Order(Order),
     /// A customer as the platform now has it.
     Customer(Customer),
+    /// A promotion as the platform now has it.
+    Promotion(Promotion),
     /// The complete list of locations that count an item.
     Stocked(StockedAt),
     /// A duty that concerns the account, or a person's data in it.
@@ -123,6 +132,7 @@ impl Payload {
             Self::Inventory(_) | Self::Stocked(_) => EntityKind::Inventory,
             Self::Order(_) => EntityKind::Order,
             Self::Customer(_) => EntityKind::Customer,
+            Self::Promotion(_) => EntityKind::Promotion,
             Self::Account(_) | Self::Instruction { .. } => EntityKind::Account,
             Self::Deleted { entity, .. } => *entity,
         }
@@ -135,6 +145,7 @@ impl Payload {
             Self::Inventory(report) => &report.item,
             Self::Order(order) => &order.external,
             Self::Customer(customer) => &customer.external,
+            Self::Promotion(promotion) => &promotion.external,
             Self::Stocked(stocked) => &stocked.item,
             Self::Account(notice) => &notice.external,
             Self::Instruction { external, .. } | Self::Deleted { external, .. } => external,

@@ -89,6 +89,8 @@ token! {
     OrderId
     /// A customer of a store.
     CustomerId
+    /// A promotion of a store.
+    PromotionId
     /// The name of a platform's folder in `platforms`.
     PlatformName
 }
@@ -105,7 +107,7 @@ macro_rules! derived_token {
         }
     )*};
 }
-derived_token! { ProductId "prd" VariantId "var" OrderId "ord" CustomerId "cus" }
+derived_token! { ProductId "prd" VariantId "var" OrderId "ord" CustomerId "cus" PromotionId "pro" }
 
 /// An id as a platform wrote it: opaque, case-sensitive, 1 to 255 bytes without control characters. Numbers keep
 /// all their digits.

@@ -49,7 +49,7 @@ pub use dropped_input::DroppedInput;
 pub use event::{Action, EntityKind, Event, Link, LinkKind, LinkedRef, LocationRef, Origin, Payload};
 pub use id::{
     ConnectionId, CustomerId, DeliveryId, EventId, ExternalId, InvalidId, LocationId, OrderId, PlatformName,
-    ProductId, RawDigest, StoreId, TenantId, VariantId,
+    ProductId, PromotionId, RawDigest, StoreId, TenantId, VariantId,
 };
 pub use instruction::{BaselineRule, Instruction, Side};
 pub use mirror::{

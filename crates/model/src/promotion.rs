@@ -20,6 +20,7 @@ pub use targets::{PricedVariant, Scope, TARGETS_MAX, Target, Targets};
 pub use time_of_day::{TimeOfDay, WeekDays};
 
 use crate::{ExternalId, Timestamp, Zone};
+use serde::{Deserialize, Serialize};
 
 /// Error for a part of a promotion that can't be true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +51,7 @@ pub enum InvalidPromotion {
 }
 
 /// A promotion, as a platform states it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Promotion {
     /// The platform's id.
     pub external: ExternalId,
@@ -70,8 +71,25 @@ pub struct Promotion {
     pub stacking: Stacking,
 }
 
+impl Promotion {
+    /// Returns a promotion of which only the id is known: it is never active.
+    pub fn bare(external: ExternalId) -> Self {
+        Self {
+            external,
+            name: None,
+            is_on: false,
+            schedule: Schedule::default(),
+            reward: Reward::Other,
+            targets: Targets { scope: Scope::AnyOf(Vec::new()), except: Vec::new() },
+            conditions: Vec::new(),
+            stacking: Stacking::Alone,
+        }
+    }
+}
+
 /// A condition of a promotion that a price by itself doesn't fulfil.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// A code or a coupon is entered.
     Code,
@@ -92,7 +110,8 @@ pub enum Condition {
 }
 
 /// The promotions that a promotion may be combined with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stacking {
     /// None.
     Alone,

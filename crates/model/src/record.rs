@@ -8,8 +8,8 @@ mod facts;
 
 use crate::{
     Action, ConnectionId, Customer, CustomerId, DeliveryId, EntityKind, Event, EventId, ExternalId,
-    LocationId, Money, Order, OrderId, Outcome, Position, ProductId, ProductStatus, Quantity, StoreId,
-    TenantId, Timestamp, VariantId, VersionNumber,
+    LocationId, Money, Order, OrderId, Outcome, Position, ProductId, ProductStatus, PromotionId, Quantity,
+    StoreId, TenantId, Timestamp, VariantId, VersionNumber, promotion::Promotion,
 };
 use std::collections::BTreeMap;
 
@@ -110,6 +110,25 @@ pub struct CustomerRow {
     /// The customer; fields that were never reported are `Keep`.
     pub customer: Customer,
     /// Time at which the platform reported that the customer no longer exists; the personal fields are then empty.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// A promotion of a store, as last reported by one platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromotionRow {
+    /// Our id.
+    pub id: PromotionId,
+    /// The owner of the store.
+    pub tenant: TenantId,
+    /// The store.
+    pub store: StoreId,
+    /// The connection that reported it; a promotion belongs to one platform.
+    pub connection: ConnectionId,
+    /// The version in the last report.
+    pub version: Option<VersionNumber>,
+    /// The promotion itself; only its id is left of one that no longer exists.
+    pub promotion: Promotion,
+    /// Time at which the platform reported that the promotion no longer exists.
     pub deleted_at: Option<Timestamp>,
 }
 
@@ -262,6 +281,8 @@ pub struct State {
     pub variants: BTreeMap<VariantId, VariantRow>,
     /// Orders.
     pub orders: BTreeMap<OrderId, OrderRow>,
+    /// Promotions.
+    pub promotions: BTreeMap<PromotionId, PromotionRow>,
 }
 
 /// A value of the store that an event changed, in its new state.

@@ -61,10 +61,7 @@ pub(crate) fn money(row: &impl Row, minor: &str, code: &str) -> Result<Option<Mo
 
 pub(crate) fn entity_kind(row: &impl Row, column: &str) -> Result<EntityKind, StoreError> {
     let text: &str = row.value(column)?;
-    [EntityKind::Product, EntityKind::Inventory, EntityKind::Order, EntityKind::Customer, EntityKind::Account]
-        .into_iter()
-        .find(|kind| kind.as_str() == text)
-        .ok_or_else(|| unreadable(column))
+    EntityKind::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| unreadable(column))
 }
 
 pub(crate) fn action(row: &impl Row, column: &str) -> Result<Action, StoreError> {

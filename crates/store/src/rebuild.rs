@@ -25,7 +25,7 @@ use std::{
     collections::{BTreeSet, HashSet},
     time::Duration,
 };
-use tables::{LEVELS, MOVEMENTS, ORDERS, PRODUCTS, Row, Table, VARIANTS};
+use tables::{LEVELS, MOVEMENTS, ORDERS, PRODUCTS, PROMOTIONS, Row, Table, VARIANTS};
 
 /// Time limit of one query or write of a rebuild.
 const STATEMENT_LIMIT: Duration = Duration::from_mins(10);
@@ -123,7 +123,7 @@ impl Rebuilding {
         Ok(found)
     }
 
-    /// Compares the store's levels, products, variants and orders with the expected state. Call it after
+    /// Compares the store's levels, products, variants, orders and promotions with the expected state. Call it after
     /// [`Rebuilding::hold`], while the store is locked.
     pub async fn state(&mut self, tenant: &TenantId, state: &State) -> Result<Vec<Difference>, StoreError> {
         let store = self.store.clone();
@@ -133,6 +133,7 @@ impl Rebuilding {
         found.extend(self.table(&PRODUCTS, state.products.values().map(rows::product)).await?);
         found.extend(self.table(&VARIANTS, state.variants.values().map(rows::variant)).await?);
         found.extend(self.table(&ORDERS, state.orders.values().map(rows::order)).await?);
+        found.extend(self.table(&PROMOTIONS, state.promotions.values().map(rows::promotion)).await?);
         Ok(found)
     }
 

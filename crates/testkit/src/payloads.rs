@@ -3,6 +3,10 @@
 use model::{
     Currency, Customer, ExternalId, InventoryReport, Money, Order, OrderLine, OrderStatus, Patch, Payload,
     Product, ProductStatus, Quantity, StockedAt, Timestamp, Variant,
+    promotion::{
+        Bound, Condition, Percent, Period, Promotion, Recurrence, Reward, Schedule, Scope, Stacking, Target,
+        Targets, TimeOfDay, Unit, WeekDays, Window,
+    },
 };
 use proptest::{collection::vec, option, prelude::*};
 use rust_decimal::Decimal;
@@ -147,6 +151,93 @@ pub fn customer() -> impl Strategy<Value = Customer> {
     )
 }
 
+fn time_of_day() -> impl Strategy<Value = TimeOfDay> {
+    (0..24_u32, 0..60_u32).prop_map(|(hour, minute)| {
+        TimeOfDay::parse(&format!("{hour:02}:{minute:02}")).expect("a time of day")
+    })
+}
+
+fn recurrence() -> impl Strategy<Value = Recurrence> {
+    let units = [Unit::Day, Unit::Week, Unit::Month, Unit::MonthByWeekDay, Unit::Year];
+    let window = prop_oneof![
+        (time_of_day(), time_of_day()).prop_map(|(starts, ends)| Window::between(starts, ends)),
+        (time_of_day(), 1..100_000_u32)
+            .prop_map(|(starts, seconds)| Window::lasting(starts, seconds).expect("a duration")),
+    ];
+    let days = any::<[bool; 7]>().prop_map(WeekDays::from_flags);
+    let first = (1..=12_u32, 1..=28_u32).prop_map(|(month, day)| format!("2026-{month:02}-{day:02}"));
+    (prop::sample::select(units.to_vec()), 1..=100_u16, days, first, window).prop_map(
+        |(unit, interval, days, first, window)| {
+            let first = first.parse().ok();
+            Recurrence::every(unit, interval, days, first, window).expect("a recurrence")
+        },
+    )
+}
+
+fn period() -> impl Strategy<Value = Period> {
+    let bound = || {
+        let local = (1970..9999_u32, 1..=12_u32, time_of_day()).prop_map(|(year, month, time)| {
+            Bound::parse_local(&format!("{year}-{month:02}-28T{time}")).expect("a local time")
+        });
+        option::of(prop_oneof![time().prop_map(Bound::At), local])
+    };
+    (bound(), bound(), option::of(recurrence()))
+        .prop_map(|(from, until, runs)| Period::new(from, until, runs))
+}
+
+fn reward() -> impl Strategy<Value = Reward> {
+    let percent =
+        (0..=1_000_000_i64).prop_map(|share| Percent::new(Decimal::new(share, 4)).expect("a share"));
+    prop_oneof![
+        (percent, option::of(money())).prop_map(|(percent, at_most)| Reward::PercentOff { percent, at_most }),
+        money().prop_map(Reward::AmountOff),
+        money().prop_map(Reward::PriceTo),
+        (any::<u32>(), money()).prop_map(|(quantity, total)| Reward::Bundle { quantity, total }),
+        Just(Reward::Other),
+    ]
+}
+
+fn targets() -> impl Strategy<Value = Targets> {
+    let target = || {
+        prop_oneof![
+            external().prop_map(Target::Product),
+            external().prop_map(Target::Variant),
+            external().prop_map(Target::Category),
+            external().prop_map(Target::Brand),
+            external().prop_map(Target::Vendor),
+            external().prop_map(Target::Collection),
+        ]
+    };
+    let list = move || vec(target(), 0..4);
+    let scope = prop_oneof![
+        Just(Scope::Everything),
+        list().prop_map(Scope::AnyOf),
+        list().prop_map(Scope::EveryKindOf)
+    ];
+    (scope, list()).prop_map(|(scope, except)| Targets { scope, except })
+}
+
+/// Promotions with any schedules, rewards and targets.
+pub fn promotion() -> impl Strategy<Value = Promotion> {
+    use Condition::{Basket, ByHand, Code, Customer, Fulfilment, Location, Other, Uses};
+    let conditions = vec![Basket, ByHand, Code, Customer, Fulfilment, Location, Other, Uses];
+    let stacking = prop_oneof![Just(Stacking::Alone), Just(Stacking::Together), Just(Stacking::Last)];
+    let schedule = vec(period(), 0..3).prop_map(|periods| Schedule::new(periods).expect("few periods"));
+    let rules = (vec(prop::sample::select(conditions), 0..4), stacking);
+    (external(), option::of(text()), any::<bool>(), schedule, reward(), targets(), rules).prop_map(
+        |(external, name, is_on, schedule, reward, targets, (conditions, stacking))| Promotion {
+            external,
+            name,
+            is_on,
+            schedule,
+            reward,
+            targets,
+            conditions,
+            stacking,
+        },
+    )
+}
+
 /// Payloads of every kind.
 pub fn payload() -> impl Strategy<Value = Payload> {
     let level = (external(), option::of(external()), option::of(quantity()))
@@ -158,6 +249,7 @@ pub fn payload() -> impl Strategy<Value = Payload> {
         level.prop_map(Payload::Inventory),
         order().prop_map(Payload::Order),
         customer().prop_map(Payload::Customer),
+        promotion().prop_map(Payload::Promotion),
         stocked.prop_map(Payload::Stocked),
     ]
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod catalog;
+mod promotion;
 mod sales;
 
 use crate::{
@@ -218,6 +219,7 @@ impl From<&Payload> for pb::event::Payload {
             Payload::Inventory(report) => Self::Inventory(report.into()),
             Payload::Order(order) => Self::Order(order.into()),
             Payload::Customer(customer) => Self::Customer(customer.into()),
+            Payload::Promotion(promotion) => Self::Promotion(promotion.into()),
             Payload::Stocked(stocked) => Self::Stocked(stocked.into()),
             Payload::Account(notice) => Self::Account(notice.into()),
             Payload::Instruction { external, instruction } => {
@@ -229,6 +231,7 @@ impl From<&Payload> for pb::event::Payload {
                     EntityKind::Inventory => pb::EntityKind::Inventory,
                     EntityKind::Order => pb::EntityKind::Order,
                     EntityKind::Customer => pb::EntityKind::Customer,
+                    EntityKind::Promotion => pb::EntityKind::Promotion,
                     EntityKind::Account => pb::EntityKind::Account,
                 };
                 Self::Deleted(pb::Deleted { entity: entity.into(), external: external.to_string() })
@@ -245,6 +248,7 @@ impl TryFrom<pb::event::Payload> for Payload {
             pb::event::Payload::Inventory(report) => Self::Inventory(report.try_into()?),
             pb::event::Payload::Order(order) => Self::Order(order.try_into()?),
             pb::event::Payload::Customer(customer) => Self::Customer(customer.try_into()?),
+            pb::event::Payload::Promotion(promotion) => Self::Promotion(promotion.try_into()?),
             pb::event::Payload::Stocked(stocked) => Self::Stocked(stocked.try_into()?),
             pb::event::Payload::Account(notice) => Self::Account(notice.try_into()?),
             pb::event::Payload::Instruction(message) => {
@@ -258,6 +262,7 @@ impl TryFrom<pb::event::Payload> for Payload {
                     pb::EntityKind::Inventory => EntityKind::Inventory,
                     pb::EntityKind::Order => EntityKind::Order,
                     pb::EntityKind::Customer => EntityKind::Customer,
+                    pb::EntityKind::Promotion => EntityKind::Promotion,
                     pb::EntityKind::Account => EntityKind::Account,
                 };
                 Self::Deleted { entity, external: ExternalId::new(&deleted.external).at("deleted.external")? }

@@ -52,6 +52,12 @@ const TEXTS: Fields = Fields(&[(1, Many(size_of::<String>(), &NONE))]);
 const PRODUCT: Fields = Fields(&[(7, One(&TEXTS)), (8, Many(size_of::<pb::Variant>(), &NONE))]);
 const ORDER: Fields = Fields(&[(13, Many(size_of::<pb::OrderLine>(), &NONE))]);
 const CUSTOMER: Fields = Fields(&[(6, One(&TEXTS))]);
+// Lists of numbers take four bytes of memory for each byte of the message at most: they aren't counted.
+const PROMOTION: Fields = Fields(&[
+    (4, Many(size_of::<pb::PromotionPeriod>(), &NONE)),
+    (7, Many(size_of::<pb::PromotionTarget>(), &NONE)),
+    (8, Many(size_of::<pb::PromotionTarget>(), &NONE)),
+]);
 const STOCKED: Fields = Fields(&[(2, Many(size_of::<String>(), &NONE))]);
 const ROW: Fields = Fields(&[(1, One(&Fields(&[(7, One(&TEXTS))])))]);
 const DELIVERY: Fields = Fields(&[(8, Many(size_of::<pb::Header>(), &NONE))]);
@@ -61,6 +67,7 @@ const EVENT: Fields = Fields(&[
     (12, One(&CUSTOMER)),
     (14, Many(size_of::<pb::Link>(), &NONE)),
     (20, One(&STOCKED)),
+    (25, One(&PROMOTION)),
 ]);
 const DELIVERIES: Fields = Fields(&[(1, Many(size_of::<pb::Delivery>(), &DELIVERY))]);
 const EVENTS: Fields =

@@ -10,6 +10,7 @@ use model::{
     OrderStatus, Origin, Outcome, Patch, Payload, PlatformName, Position, Product, ProductId, ProductStatus,
     Quantity, RawDigest, Side, Source, SourceVersion, StockedAt, StoreId, TenantId, Timestamp, TraceParent,
     Variant, VariantId, Waiting,
+    promotion::Promotion,
     record::{Applied, CatalogRow, Clocked, Effect, MovementReason, ProductRow, VariantRow},
 };
 use proptest::prelude::*;
@@ -186,6 +187,8 @@ fn payloads() -> Vec<Payload> {
         Payload::Inventory(report(None)),
         Payload::Order(order),
         Payload::Customer(customer),
+        Payload::Promotion(Promotion::bare(external("m"))),
+        Payload::Deleted { entity: EntityKind::Promotion, external: external("m") },
         Payload::Deleted { entity: EntityKind::Product, external: external("p") },
         Payload::Stocked(StockedAt { item: external("i"), locations: vec![external("l"), external("m")] }),
         Payload::Stocked(StockedAt { item: external("i"), locations: Vec::new() }),

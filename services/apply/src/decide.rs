@@ -15,6 +15,7 @@ mod links;
 mod locations;
 mod oversell;
 mod product;
+mod promotion;
 mod report;
 mod sales;
 mod view;
@@ -24,7 +25,7 @@ use model::{
     LocationId, Mirror, Outcome, Partition, Payload, Position, ProductId, Quantity, VariantId,
     record::{
         Applied, CatalogRow, Changes, CustomerRow, Effect, Erasure, EventOutcome, Facts, Movement,
-        MovementReason, OrderRow, ProductRow, VariantRow, WriteLogEntry,
+        MovementReason, OrderRow, ProductRow, PromotionRow, VariantRow, WriteLogEntry,
     },
 };
 use stage::{Reject, RejectClass};
@@ -36,6 +37,7 @@ use view::{LevelIndex, View};
 
 pub(crate) use clock::changed_at;
 pub use keys::{first_keys, row_keys};
+pub(crate) use promotion::{deletion as promotion_deletion, report as promotion_report};
 pub(crate) use sales::deletion_version;
 
 /// One change of the record.
@@ -57,6 +59,7 @@ enum Write {
     Variant(VariantRow),
     Order(OrderRow),
     Customer(CustomerRow),
+    Promotion(PromotionRow),
     Conflict(Conflict),
     ConflictEnd(ConflictEnd),
     Rule(BaselineRule),
@@ -280,6 +283,10 @@ impl Fold {
                 self.facts.customers.insert(row.id.clone(), row.clone());
                 self.changes.customers.insert(row.id.clone(), row);
             }
+            Write::Promotion(row) => {
+                self.facts.promotions.insert(row.id.clone(), row.clone());
+                self.changes.promotions.insert(row.id.clone(), row);
+            }
             Write::Conflict(conflict) => {
                 let found = self.facts.connections.entry(conflict.connection.clone()).or_default();
                 found.open.insert(conflict.kind);
@@ -340,6 +347,7 @@ fn decide(event: &Event, view: &View<'_>) -> Result<Decision, Reject> {
         Payload::Product(product) => product::reported(event, product, view),
         Payload::Order(order) => Ok(sales::order(event, order, view)),
         Payload::Customer(customer) => Ok(sales::customer(event, customer, view)),
+        Payload::Promotion(promotion) => Ok(promotion::reported(event, promotion, view)),
         Payload::Account(notice) => Ok(account::notice(event, notice, view)),
         Payload::Instruction { instruction, .. } => account::instruction(event, instruction, view),
         Payload::Deleted { entity, external } => match entity {
@@ -347,6 +355,7 @@ fn decide(event: &Event, view: &View<'_>) -> Result<Decision, Reject> {
             EntityKind::Inventory => inventory::untracked(event, external, view),
             EntityKind::Order => Ok(sales::order_deleted(event, external, view)),
             EntityKind::Customer => Ok(sales::customer_deleted(event, external, view)),
+            EntityKind::Promotion => Ok(promotion::deleted(event, external, view)),
             EntityKind::Account => Ok(Decision::of(Outcome::Unchanged, "an account is never deleted")),
         },
     }

@@ -3,9 +3,9 @@
 //! A change that was decided while a row of the record was damaged contains values of that row. So the fold uses only
 //! the part of a change that is its own: the movement rather than the resulting level, and the fields that it set.
 
-use crate::decide::{changed_at, deletion_version};
+use crate::decide::{changed_at, deletion_version, promotion_deletion, promotion_report};
 use model::{
-    EntityKind, Event, LocationId, Order, OrderId, OrderStatus, Payload, Timestamp, VariantId,
+    EntityKind, Event, LocationId, Order, OrderId, OrderStatus, Payload, PromotionId, Timestamp, VariantId,
     record::{
         Applied, CatalogRow, Clocked, Effect, Movement, MovementReason, OrderRow, ProductRow, State,
         VariantRow,
@@ -52,6 +52,7 @@ impl Rebuilt {
             }
         }
         let lines = effects.into_iter().filter_map(|effect| self.effect(&event, effect)).collect();
+        self.promotion(&event);
         self.order(event);
         Ok(lines)
     }
@@ -112,6 +113,20 @@ impl Rebuilt {
         })
     }
 
+    /// Sets a promotion to its last report; stale reports aren't among the changes.
+    fn promotion(&mut self, event: &Event) {
+        let id = PromotionId::derive(&event.origin.connection, event.payload.external());
+        let known = self.state.promotions.get(&id);
+        let row = match &event.payload {
+            Payload::Promotion(promotion) => promotion_report(event, promotion.clone(), known),
+            Payload::Deleted { entity: EntityKind::Promotion, external } => {
+                promotion_deletion(event, external, known)
+            }
+            _ => return,
+        };
+        self.state.promotions.insert(id, row);
+    }
+
     /// Sets an order to its last report; stale reports aren't among the changes.
     fn order(&mut self, event: Event) {
         let id = |external| OrderId::derive(&event.origin.connection, external);
@@ -146,6 +161,7 @@ impl Rebuilt {
             Payload::Product(_)
             | Payload::Inventory(_)
             | Payload::Customer(_)
+            | Payload::Promotion(_)
             | Payload::Stocked(_)
             | Payload::Account(_)
             | Payload::Instruction { .. }

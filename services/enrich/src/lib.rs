@@ -107,6 +107,7 @@ pub(crate) fn located(event: &Event) -> Vec<&ExternalId> {
         Payload::Product(_)
         | Payload::Order(_)
         | Payload::Customer(_)
+        | Payload::Promotion(_)
         | Payload::Account(_)
         | Payload::Instruction { .. }
         | Payload::Deleted { .. } => Vec::new(),

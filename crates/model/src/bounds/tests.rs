@@ -1,5 +1,8 @@
 use super::*;
-use crate::{Currency, ExternalId, OrderStatus};
+use crate::{
+    Currency, ExternalId, OrderStatus,
+    promotion::{Condition, Period, Schedule, Scope, Target},
+};
 
 fn id() -> ExternalId {
     ExternalId::new("1").unwrap()
@@ -137,6 +140,38 @@ fn lists_are_bounded() {
         (stocked(LOCATIONS_MAX), stocked(LOCATIONS_MAX + 1)),
         (String::new(), "/locations".to_owned())
     );
+}
+
+#[test]
+fn a_promotion_is_bounded() {
+    let beyond_with = |change: fn(&mut Promotion)| {
+        let mut promotion = Promotion::bare(id());
+        change(&mut promotion);
+        beyond(&Payload::Promotion(promotion))
+    };
+    let at = |micros| Some(Bound::At(Timestamp::from_micros(micros)));
+    assert_eq!(beyond_with(|_| ()), "");
+    assert_eq!(beyond_with(|promotion| promotion.name = Some("\0".to_owned())), "/name");
+    let targets = |count| vec![Target::Product(id()); count];
+    let mut promotion = Promotion::bare(id());
+    promotion.targets.scope = Scope::AnyOf(targets(TARGETS_MAX));
+    assert_eq!(beyond(&Payload::Promotion(promotion.clone())), "");
+    promotion.targets.scope = Scope::EveryKindOf(targets(TARGETS_MAX + 1));
+    assert_eq!(beyond(&Payload::Promotion(promotion)), "/targets");
+    let mut promotion = Promotion::bare(id());
+    promotion.targets.except = targets(TARGETS_MAX + 1);
+    assert_eq!(beyond(&Payload::Promotion(promotion)), "/except");
+    assert_eq!(
+        beyond_with(|promotion| promotion.conditions = vec![Condition::Code; CONDITIONS_MAX + 1]),
+        "/conditions"
+    );
+    let mut promotion = Promotion::bare(id());
+    promotion.schedule = Schedule::new(vec![Period::new(at(-1), None, None)]).unwrap();
+    assert_eq!(beyond(&Payload::Promotion(promotion)), "/schedule");
+    let currency = Currency::new("USD").unwrap();
+    let mut promotion = Promotion::bare(id());
+    promotion.reward = Reward::AmountOff(Money { minor: 1_000_000_000_000_001, currency });
+    assert_eq!(beyond(&Payload::Promotion(promotion)), "/reward");
 }
 
 #[test]

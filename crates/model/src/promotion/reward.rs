@@ -3,10 +3,12 @@
 use super::InvalidPromotion;
 use crate::Money;
 use rust_decimal::{Decimal, prelude::ToPrimitive};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A share of a price, from 0 to 100 percent with at most four decimals.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Percent(Decimal);
 
 impl Percent {
@@ -49,6 +51,17 @@ impl fmt::Display for Percent {
         write!(f, "{} %", self.0)
     }
 }
+impl TryFrom<String> for Percent {
+    type Error = InvalidPromotion;
+    fn try_from(text: String) -> Result<Self, InvalidPromotion> {
+        Self::parse(&text)
+    }
+}
+impl From<Percent> for String {
+    fn from(percent: Percent) -> String {
+        percent.0.to_string()
+    }
+}
 impl fmt::Debug for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
@@ -56,7 +69,8 @@ impl fmt::Debug for Percent {
 }
 
 /// The reward of a promotion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reward {
     /// A share off the price of each item.
     PercentOff {

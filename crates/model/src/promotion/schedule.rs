@@ -3,6 +3,7 @@
 use super::{InvalidPromotion, TimeOfDay, WeekDays};
 use crate::{Timestamp, Zone};
 use chrono::{Datelike, NaiveDate, NaiveDateTime};
+use serde::{Deserialize, Serialize};
 
 /// Upper limit of periods of one schedule.
 pub const PERIODS_MAX: usize = 100;
@@ -12,7 +13,8 @@ pub const INTERVAL_MAX: u16 = 100;
 pub const RUN_DAYS_MAX: u32 = 31;
 
 /// The times at which a promotion is active: during any of its periods.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Period>", into = "Vec<Period>")]
 pub struct Schedule {
     periods: Vec<Period>,
 }
@@ -34,8 +36,20 @@ impl Schedule {
     }
 }
 
+impl TryFrom<Vec<Period>> for Schedule {
+    type Error = InvalidPromotion;
+    fn try_from(periods: Vec<Period>) -> Result<Self, InvalidPromotion> {
+        Self::new(periods)
+    }
+}
+impl From<Schedule> for Vec<Period> {
+    fn from(schedule: Schedule) -> Vec<Period> {
+        schedule.periods
+    }
+}
+
 /// One span of time, or the runs of a recurrence within it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Period {
     from: Option<Bound>,
     until: Option<Bound>,
@@ -67,7 +81,8 @@ impl Period {
 }
 
 /// A begin or an end of a period. An end no longer belongs to the period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Bound {
     /// An instant.
     At(Timestamp),
@@ -101,6 +116,14 @@ impl Bound {
         }
     }
 
+    /// Returns the local date and time as text, which [`Bound::parse_local`] parses; `None` for an instant.
+    pub fn local_text(self) -> Option<String> {
+        match self {
+            Self::At(_) => None,
+            Self::Local(local) => Some(local.format("%Y-%m-%dT%H:%M:%S").to_string()),
+        }
+    }
+
     pub(super) fn instant(self, zone: Zone) -> Timestamp {
         match self {
             Self::At(at) => at,
@@ -121,7 +144,8 @@ pub(super) fn date_time(date: NaiveDate, time: TimeOfDay) -> NaiveDateTime {
 }
 
 /// A regular repetition of runs, each of which begins on a local date.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RecurrenceParts", into = "RecurrenceParts")]
 pub struct Recurrence {
     unit: Unit,
     interval: u16,
@@ -184,8 +208,32 @@ impl Recurrence {
     }
 }
 
+/// A recurrence as rows have it: it is built, and so checked, again from its parts.
+#[derive(Serialize, Deserialize)]
+struct RecurrenceParts {
+    unit: Unit,
+    interval: u16,
+    days: WeekDays,
+    first: Option<NaiveDate>,
+    window: Window,
+}
+
+impl TryFrom<RecurrenceParts> for Recurrence {
+    type Error = InvalidPromotion;
+    fn try_from(parts: RecurrenceParts) -> Result<Self, InvalidPromotion> {
+        Self::every(parts.unit, parts.interval, parts.days, parts.first, parts.window)
+    }
+}
+impl From<Recurrence> for RecurrenceParts {
+    fn from(recurrence: Recurrence) -> Self {
+        let Recurrence { unit, interval, days, first, window } = recurrence;
+        Self { unit, interval, days, first, window }
+    }
+}
+
 /// The unit in which a recurrence counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// A day.
     Day,
@@ -200,7 +248,8 @@ pub enum Unit {
 }
 
 /// The part of a day that a run takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "WindowParts", into = "WindowParts")]
 pub struct Window {
     pub(super) starts: TimeOfDay,
     pub(super) ends: WindowEnd,
@@ -255,5 +304,29 @@ impl Window {
             WindowEnd::Clock(_) => None,
             WindowEnd::After { seconds } => Some(seconds),
         }
+    }
+}
+
+/// A window as rows have it.
+#[derive(Serialize, Deserialize)]
+struct WindowParts {
+    starts: TimeOfDay,
+    ends: Option<TimeOfDay>,
+    duration_seconds: Option<u32>,
+}
+
+impl TryFrom<WindowParts> for Window {
+    type Error = InvalidPromotion;
+    fn try_from(parts: WindowParts) -> Result<Self, InvalidPromotion> {
+        match (parts.ends, parts.duration_seconds) {
+            (Some(ends), None) => Ok(Self::between(parts.starts, ends)),
+            (None, Some(seconds)) => Self::lasting(parts.starts, seconds),
+            _ => Err(InvalidPromotion::Duration),
+        }
+    }
+}
+impl From<Window> for WindowParts {
+    fn from(window: Window) -> Self {
+        Self { starts: window.starts, ends: window.ends(), duration_seconds: window.duration_seconds() }
     }
 }

@@ -1,12 +1,14 @@
 //! The items that a promotion is for.
 
 use crate::{ExternalId, Money};
+use serde::{Deserialize, Serialize};
 
 /// Upper limit of the targets and of the exceptions of one promotion.
 pub const TARGETS_MAX: usize = 10_000;
 
 /// One thing that a promotion names, by the platform's id.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Target {
     /// A product, with all its variants.
     Product(ExternalId),
@@ -38,7 +40,8 @@ impl Target {
 }
 
 /// The items that a promotion covers before its exceptions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Each item.
     Everything,
@@ -49,8 +52,18 @@ pub enum Scope {
     EveryKindOf(Vec<Target>),
 }
 
+impl Scope {
+    /// The targets that it names.
+    pub fn targets(&self) -> &[Target] {
+        match self {
+            Self::Everything => &[],
+            Self::AnyOf(targets) | Self::EveryKindOf(targets) => targets,
+        }
+    }
+}
+
 /// The items that a promotion is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Targets {
     /// The items that it covers.
     pub scope: Scope,

@@ -2,10 +2,12 @@
 
 use super::InvalidPromotion;
 use chrono::{Datelike, NaiveDate, NaiveTime, Timelike, Weekday};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A local time of day, to the second: from 00:00 up to and including 24:00, the end of the day.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct TimeOfDay {
     seconds: u32,
 }
@@ -45,6 +47,17 @@ impl fmt::Display for TimeOfDay {
         write!(f, "{:02}:{:02}:{seconds:02}", minutes / 60, minutes % 60)
     }
 }
+impl TryFrom<String> for TimeOfDay {
+    type Error = InvalidPromotion;
+    fn try_from(text: String) -> Result<Self, InvalidPromotion> {
+        Self::parse(&text)
+    }
+}
+impl From<TimeOfDay> for String {
+    fn from(time: TimeOfDay) -> String {
+        time.to_string()
+    }
+}
 impl fmt::Debug for TimeOfDay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
@@ -52,7 +65,7 @@ impl fmt::Debug for TimeOfDay {
 }
 
 /// A set of days of the week.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct WeekDays([bool; 7]);
 
 impl WeekDays {

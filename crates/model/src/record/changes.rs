@@ -1,12 +1,12 @@
 //! Changes made by a batch.
 
 use super::{
-    Applied, CustomerRow, Erasure, EventOutcome, Links, Mirrors, Movement, OrderRow, ProductRow, StoreStep,
-    VariantRow, facts::Changed,
+    Applied, CustomerRow, Erasure, EventOutcome, Links, Mirrors, Movement, OrderRow, ProductRow,
+    PromotionRow, StoreStep, VariantRow, facts::Changed,
 };
 use crate::{
     BaselineRule, Conflict, ConflictEnd, ConnectionId, CustomerId, DroppedInput, EventId, LocationId,
-    OrderId, Partition, ProductId, Quantity, StoreId, VariantId,
+    OrderId, Partition, ProductId, PromotionId, Quantity, StoreId, VariantId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +37,8 @@ pub struct Changes {
     pub orders: BTreeMap<OrderId, OrderRow>,
     /// Customers.
     pub customers: BTreeMap<CustomerId, CustomerRow>,
+    /// Promotions.
+    pub promotions: BTreeMap<PromotionId, PromotionRow>,
     /// The progress of each store.
     pub stores: BTreeMap<StoreId, StoreStep>,
     /// Conflicts that rules couldn't decide.

@@ -1,10 +1,10 @@
 //! The rows that the decision of a batch depends on, and the keys that load them.
 
-use super::{CustomerRow, OrderRow, ProductRow, VariantRow};
+use super::{CustomerRow, OrderRow, ProductRow, PromotionRow, VariantRow};
 use crate::{
     BaselineRule, ConflictKind, ConnectionId, Currency, CustomerId, EventId, ExternalId, FieldKey, LevelKey,
     LevelMirror, LocationId, Mirror, MirrorKey, OrderId, Partition, PlatformName, Position, PriceMirror,
-    ProductId, Quantity, StoreId, TextMirror, VariantId,
+    ProductId, PromotionId, Quantity, StoreId, TextMirror, VariantId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -52,6 +52,8 @@ pub struct RowKeys {
     pub orders: BTreeSet<OrderId>,
     /// Customers.
     pub customers: BTreeSet<CustomerId>,
+    /// Promotions.
+    pub promotions: BTreeSet<PromotionId>,
 }
 
 impl RowKeys {
@@ -78,6 +80,7 @@ impl RowKeys {
             variants: rest(&self.variants, &asked.variants),
             orders: rest(&self.orders, &asked.orders),
             customers: rest(&self.customers, &asked.customers),
+            promotions: rest(&self.promotions, &asked.promotions),
         }
     }
 }
@@ -249,6 +252,8 @@ pub struct Facts {
     pub orders: BTreeMap<OrderId, OrderRow>,
     /// Customers.
     pub customers: BTreeMap<CustomerId, CustomerRow>,
+    /// Promotions.
+    pub promotions: BTreeMap<PromotionId, PromotionRow>,
     /// Mirrors as left by propagate while the events were decided the first time, in order, by partition. Only a
     /// replay has any.
     pub write_log: BTreeMap<Partition, VecDeque<WriteLogEntry>>,

@@ -1,6 +1,6 @@
 //! Writes of a batch: one statement for each kind of row, over the whole set; none for an empty set.
 
-use super::{catalog, conflicts, dropped_inputs, links, stock, together::Writes, trade};
+use super::{catalog, conflicts, dropped_inputs, links, promotions, stock, together::Writes, trade};
 use crate::{
     Consumer, CursorMove, StoreError,
     columns::{partition, signed},
@@ -51,6 +51,9 @@ pub(super) fn writes(
     }
     if !changes.customers.is_empty() {
         writes.add(trade::write_customers(&changes.customers)?);
+    }
+    if !changes.promotions.is_empty() {
+        writes.add(promotions::write_promotions(&changes.promotions)?);
     }
     write_history(&mut writes, changes, payloads)?;
     Ok(writes)

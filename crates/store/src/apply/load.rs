@@ -1,6 +1,6 @@
 //! Loads of a batch: one statement for each kind of row, over the whole set of keys; none for an empty set.
 
-use super::{catalog, links, stock, together::Loads, trade};
+use super::{catalog, links, promotions, stock, together::Loads, trade};
 use crate::{
     columns::{currency, hash_id, id, position},
     row::Row as _,
@@ -71,6 +71,9 @@ pub(super) fn rows(keys: &RowKeys) -> Loads {
     }
     if !keys.customers.is_empty() {
         trade::customers(&mut loads, &keys.customers);
+    }
+    if !keys.promotions.is_empty() {
+        promotions::promotions(&mut loads, &keys.promotions);
     }
     loads
 }

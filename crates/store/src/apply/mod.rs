@@ -7,6 +7,7 @@ mod conflicts;
 mod dropped_inputs;
 mod links;
 mod load;
+mod promotions;
 mod stock;
 mod together;
 mod trade;
@@ -21,8 +22,8 @@ use std::time::Duration;
 /// another one: the beginning with the first loads, each round of loads, all writes, the commit. A drop closes the
 /// connection, so that the server rolls back.
 ///
-/// Locks are taken in one order everywhere: stores, then mirrors, products, variants, orders, customers, connections,
-/// conflicts, each in the order of its keys.
+/// Locks are taken in one order everywhere: stores, then mirrors, products, variants, orders, customers, promotions,
+/// connections, conflicts, each in the order of its keys.
 pub struct ApplyTransaction {
     lease: Lease,
     limit: Duration,
@@ -116,6 +117,7 @@ pub(crate) fn statements() -> Vec<crate::statement::Declared> {
         dropped_inputs::statements(),
         links::statements(),
         load::statements(),
+        promotions::statements(),
         stock::statements(),
         trade::statements(),
         write_log::statements(),

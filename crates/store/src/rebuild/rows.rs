@@ -3,7 +3,7 @@
 use super::tables::Row;
 use model::{
     LocationId, Money, ProductStatus, Quantity, StoreId, TenantId, Timestamp, VariantId,
-    record::{Clocked, Movement, OrderRow, ProductRow, VariantRow},
+    record::{Clocked, Movement, OrderRow, ProductRow, PromotionRow, VariantRow},
 };
 use serde_json::json;
 
@@ -76,6 +76,18 @@ pub(super) fn order(row: &OrderRow) -> Row {
             "total_minor": minor(order.total), "total_currency": currency(order.total),
             "is_refund": order.refund_of.is_some(),
             "placed_at": order.placed_at.map(time), "closed_at": order.closed_at.map(time), "body": order,
+        }),
+    }
+}
+
+pub(super) fn promotion(row: &PromotionRow) -> Row {
+    let promotion = &row.promotion;
+    Row {
+        key: row.id.to_string(),
+        columns: json!({
+            "id": row.id, "tenant": row.tenant, "store": row.store, "connection": row.connection,
+            "external": promotion.external, "version": row.version, "name": promotion.name,
+            "is_on": promotion.is_on, "body": promotion, "deleted_at": row.deleted_at.map(time),
         }),
     }
 }

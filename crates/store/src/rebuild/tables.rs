@@ -214,12 +214,30 @@ pub(super) const ORDERS: Table = Table {
     append_only: false,
 };
 
+pub(super) const PROMOTIONS: Table = Table {
+    name: "promotions",
+    key: &["id"],
+    columns: &[
+        Plain("tenant"),
+        Plain("store"),
+        Plain("connection"),
+        Plain("external"),
+        Version("version"),
+        Plain("name"),
+        Plain("is_on"),
+        Plain("body"),
+        Plain("deleted_at"),
+    ],
+    of_store: "t.store = $1",
+    append_only: false,
+};
+
 /// Returns the statements over these tables.
 #[cfg(test)]
 pub(super) fn composed() -> Vec<Declared> {
     let name = |statement: &str, table: &Table| format!("rebuild::{statement} {}", table.name);
     let mut all = vec![Declared::new(name("keys_between", &MOVEMENTS), Plan::Any, &MOVEMENTS.keys_between())];
-    for table in [&MOVEMENTS, &LEVELS, &PRODUCTS, &VARIANTS, &ORDERS] {
+    for table in [&MOVEMENTS, &LEVELS, &PRODUCTS, &VARIANTS, &ORDERS, &PROMOTIONS] {
         all.push(Declared::new(name("keys", table), Plan::Any, &table.keys()));
         all.push(Declared::new(name("differing", table), Plan::Any, &table.differing()));
         all.push(Declared::new(name("write", table), Plan::Any, &table.write()));

@@ -4,6 +4,7 @@ use crate::{
         event_outcome, external, level_key, level_mirror_key, location, pieces, report, report_of, reported,
         shop, step, store_id, variant,
     },
+    promotions::promotion,
     propagating::{claim, first_number_of_b, level_mirror, link_b, set_level},
 };
 use model::{
@@ -125,6 +126,7 @@ fn everything() -> Changes {
     }
     changes.orders = BTreeMap::from([(order().id, order())]);
     changes.customers = BTreeMap::from([(customer().id, customer())]);
+    changes.promotions = BTreeMap::from([(promotion().id, promotion())]);
     changes.links.products.insert((connection_id("a"), external("prod-a")), Some(product().id));
     changes.links.variants.insert((connection_id("a"), external("var-a")), Some(variant()));
     changes.conflicts.push(Conflict {
@@ -207,6 +209,7 @@ async fn what_was_committed_is_what_the_next_batch_loads() {
         variants: changes.variants.keys().cloned().collect(),
         orders: changes.orders.keys().cloned().collect(),
         customers: changes.customers.keys().cloned().collect(),
+        promotions: changes.promotions.keys().cloned().collect(),
     };
     let by_a = BTreeSet::from([connection_id("a")]);
     let candidates = |found: &[(&str, &BTreeSet<_>)]| {
@@ -241,6 +244,7 @@ async fn what_was_committed_is_what_the_next_batch_loads() {
         variants: changes.variants,
         orders: changes.orders,
         customers: changes.customers,
+        promotions: changes.promotions,
     };
     assert_eq!(load(&database, &first, &rows).await, expected);
     assert_eq!(load(&database, &FirstKeys::default(), &RowKeys::default()).await, Facts::default());

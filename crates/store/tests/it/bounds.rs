@@ -6,8 +6,11 @@ use crate::{
 };
 use model::{
     Customer, CustomerId, LevelKey, LevelMirror, Mirror, Order, OrderId, Patch, Payload, Product, ProductId,
-    Quantity, TenantId, VariantId, VersionNumber,
-    record::{Changes, Clocked, CustomerRow, FirstKeys, OrderRow, ProductRow, RowKeys, VariantRow},
+    PromotionId, Quantity, TenantId, VariantId, VersionNumber,
+    promotion::Promotion,
+    record::{
+        Changes, Clocked, CustomerRow, FirstKeys, OrderRow, ProductRow, PromotionRow, RowKeys, VariantRow,
+    },
 };
 use proptest::{
     strategy::{Strategy, ValueTree as _},
@@ -106,6 +109,19 @@ fn add_customer(changes: &mut Changes, number: usize, customer: Customer) {
     changes.customers.insert(row.id.clone(), row);
 }
 
+fn add_promotion(changes: &mut Changes, number: usize, promotion: Promotion) {
+    let row = PromotionRow {
+        id: PromotionId::new(&format!("pro{number}")).unwrap(),
+        tenant: tenant(),
+        store: store_id(),
+        connection: connection_id("a"),
+        version: None,
+        promotion: Promotion { external: external(&format!("promotion-{number}")), ..promotion },
+        deleted_at: None,
+    };
+    changes.promotions.insert(row.id.clone(), row);
+}
+
 /// Adds a level. The store's own level is a sum of reports, and has a wider range than a single report.
 fn add_level(changes: &mut Changes, number: usize, quantity: Quantity) {
     let variant = VariantId::new(&format!("v{number}-level")).unwrap();
@@ -128,6 +144,7 @@ async fn what_passes_the_bounds_is_stored_and_loaded_as_it_was() {
     let products = within(payloads::product(), |it| is_within(Payload::Product(it.clone())));
     let orders = within(payloads::order(), |it| is_within(Payload::Order(it.clone())));
     let customers = within(payloads::customer(), |it| is_within(Payload::Customer(it.clone())));
+    let promotions = within(payloads::promotion(), |it| is_within(Payload::Promotion(it.clone())));
     let levels = within(payloads::quantity(), |_| true);
     for (number, product) in products.into_iter().enumerate() {
         add_product(&mut changes, number, product);
@@ -137,6 +154,9 @@ async fn what_passes_the_bounds_is_stored_and_loaded_as_it_was() {
     }
     for (number, customer) in customers.into_iter().enumerate() {
         add_customer(&mut changes, number, customer);
+    }
+    for (number, promotion) in promotions.into_iter().enumerate() {
+        add_promotion(&mut changes, number, promotion);
     }
     for (number, quantity) in levels.into_iter().enumerate() {
         add_level(&mut changes, number, quantity);
@@ -151,6 +171,7 @@ async fn what_passes_the_bounds_is_stored_and_loaded_as_it_was() {
         variants: changes.variants.keys().cloned().collect(),
         orders: changes.orders.keys().cloned().collect(),
         customers: changes.customers.keys().cloned().collect(),
+        promotions: changes.promotions.keys().cloned().collect(),
         ..RowKeys::default()
     };
     let found = load(&database, &FirstKeys::default(), &rows).await;
@@ -158,6 +179,7 @@ async fn what_passes_the_bounds_is_stored_and_loaded_as_it_was() {
     assert_eq!(found.variants, changes.variants);
     assert_eq!(found.orders, changes.orders);
     assert_eq!(found.customers, changes.customers);
+    assert_eq!(found.promotions, changes.promotions);
     assert_eq!(found.levels, changes.levels);
     assert_eq!(found.mirrors, changes.mirrors);
 }

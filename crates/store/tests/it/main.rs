@@ -13,6 +13,7 @@ mod fixture;
 mod mirrors;
 mod parked;
 mod plans;
+mod promotions;
 mod propagating;
 mod rebuilding;
 mod schema;

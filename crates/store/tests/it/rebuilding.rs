@@ -2,9 +2,10 @@
 
 use crate::fixture::{at, connection_id, external, location, report, reported, shop, store_id, variant};
 use model::{
-    Currency, Money, Order, OrderId, OrderStatus, ProductId, ProductStatus, Quantity, TenantId, VariantId,
-    VersionNumber,
-    record::{Clocked, Movement, OrderRow, ProductRow, State, VariantRow},
+    Currency, Money, Order, OrderId, OrderStatus, ProductId, ProductStatus, PromotionId, Quantity, TenantId,
+    VariantId, VersionNumber,
+    promotion::Promotion,
+    record::{Clocked, Movement, OrderRow, ProductRow, PromotionRow, State, VariantRow},
 };
 use sqlx::{Connection as _, PgConnection, Row as _};
 use std::collections::BTreeMap;
@@ -60,6 +61,15 @@ fn state() -> State {
         refund_of: None,
         lines: Vec::new(),
     };
+    let promotion = PromotionRow {
+        id: PromotionId::new("pro1").unwrap(),
+        tenant: tenant.clone(),
+        store: store.clone(),
+        connection: connection_id("a"),
+        version: Some(VersionNumber(5)),
+        promotion: Promotion { name: Some("Tuesdays".to_owned()), ..Promotion::bare(external("pro-a")) },
+        deleted_at: None,
+    };
     let order = OrderRow {
         id: OrderId::new("ord1").unwrap(),
         tenant,
@@ -73,6 +83,7 @@ fn state() -> State {
         products: BTreeMap::from([(product.id.clone(), product)]),
         variants: BTreeMap::from([(variant.id.clone(), variant)]),
         orders: BTreeMap::from([(order.id.clone(), order)]),
+        promotions: BTreeMap::from([(promotion.id.clone(), promotion)]),
     }
 }
 
@@ -97,14 +108,18 @@ async fn what_is_missing_is_made_and_every_column_is_held_against_what_it_has_to
     let missing = settle(store, &state, false).await;
     assert_eq!(settle(store, &state, true).await, missing, "a look changes nothing");
     let tables: Vec<&str> = missing.iter().map(|difference| difference.table).collect();
-    assert_eq!(tables, ["inventory_levels", "products", "variants", "orders"]);
+    assert_eq!(tables, ["inventory_levels", "products", "variants", "orders", "promotions"]);
     assert!(missing.iter().all(|difference| difference.what == Wrong::Missing));
     assert_eq!(settle(store, &state, true).await, []);
     let digest = store.digest(&store_id()).await.unwrap();
 
-    for (table, key) in
-        [("inventory_levels", "v1 l1"), ("products", "p1"), ("variants", "v1"), ("orders", "ord1")]
-    {
+    for (table, key) in [
+        ("inventory_levels", "v1 l1"),
+        ("products", "p1"),
+        ("variants", "v1"),
+        ("orders", "ord1"),
+        ("promotions", "pro1"),
+    ] {
         let columns = sqlx::query(
             "SELECT column_name::text AS name, udt_name::text AS kind FROM information_schema.columns
              WHERE table_name = $1 AND column_name NOT IN ('id', 'variant', 'location') ORDER BY ordinal_position",

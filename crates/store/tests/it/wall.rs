@@ -1,6 +1,7 @@
 use crate::{
     accounting::{accept, dropped_input},
     fixture::{commit, event, report, reported, shop, step},
+    promotions::promotion,
 };
 use model::{Outcome, Position};
 use sqlx::{Connection as _, PgConnection, Row as _};
@@ -17,6 +18,7 @@ async fn visible(connection: &mut PgConnection) -> Vec<(String, i64)> {
         "inventory_levels",
         "inventory_movements",
         "mirrors",
+        "promotions",
         "events",
         "event_outcomes",
         "dropped_inputs",
@@ -52,6 +54,7 @@ async fn a_tenant_sees_its_own_rows_and_nothing_of_anyone_else() {
     let database = shop().await;
     let mut changes = reported(1, "a", 10, 10);
     let elsewhere = Position { raw_sequence: 9, delivery: 0, event: 0 };
+    changes.promotions.insert(promotion().id, promotion());
     changes.dropped_inputs = vec![dropped_input(&event(2, "a"), elsewhere, Outcome::Filtered)];
     commit(&database.store, &changes, step(&database.store, Consumer::Apply, 1).await).await.unwrap();
     accept(&database.store, 2, 9).await;

@@ -11,8 +11,8 @@ use super::{
 };
 use model::{
     Baseline, CustomerId, DroppedInput, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction,
-    InventoryReport, LevelKey, LevelMirror, LocationId, MirrorKey, OrderId, Payload, Product, StockedAt,
-    VariantId,
+    InventoryReport, LevelKey, LevelMirror, LocationId, MirrorKey, OrderId, Payload, Product, PromotionId,
+    StockedAt, VariantId,
     record::{Facts, FirstKeys, RowKeys},
 };
 
@@ -64,6 +64,7 @@ pub fn first_keys<'a>(
             }
             Payload::Order(_)
             | Payload::Customer(_)
+            | Payload::Promotion(_)
             | Payload::Account(_)
             | Payload::Instruction { .. }
             | Payload::Deleted { .. } => {}
@@ -126,6 +127,9 @@ fn one(event: &Event, view: &View<'_>, candidates: &LinkCandidates, asked: &RowK
         Payload::Customer(customer) => {
             keys.customers.insert(CustomerId::derive(connection, &customer.external));
         }
+        Payload::Promotion(promotion) => {
+            keys.promotions.insert(PromotionId::derive(connection, &promotion.external));
+        }
         Payload::Account(notice) => match notice.duty {
             Duty::EraseCustomer => {
                 keys.customers.insert(CustomerId::derive(connection, &notice.external));
@@ -153,6 +157,9 @@ fn one(event: &Event, view: &View<'_>, candidates: &LinkCandidates, asked: &RowK
             EntityKind::Order => drop(keys.orders.insert(OrderId::derive(connection, external))),
             EntityKind::Customer => {
                 keys.customers.insert(CustomerId::derive(connection, external));
+            }
+            EntityKind::Promotion => {
+                keys.promotions.insert(PromotionId::derive(connection, external));
             }
             EntityKind::Account => {}
         },

@@ -8,7 +8,7 @@ use model::{
     record::{CustomerRow, Erasure, OrderRow},
 };
 
-fn older(reported: Option<VersionNumber>, known: Option<VersionNumber>) -> bool {
+pub(super) fn older(reported: Option<VersionNumber>, known: Option<VersionNumber>) -> bool {
     reported.zip(known).is_some_and(|(reported, known)| reported < known)
 }
 
@@ -189,10 +189,10 @@ fn over(known: &Patch<String>, reported: &Patch<String>) -> Patch<String> {
 }
 
 /// Same content, newer version: only the version advances.
-fn unchanged(newer: Option<Write>) -> Decision {
+pub(super) fn unchanged(newer: Option<Write>) -> Decision {
     Decision { writes: newer.into_iter().collect(), ..Decision::of(Outcome::Unchanged, "") }
 }
 
-fn applied(write: Write) -> Decision {
+pub(super) fn applied(write: Write) -> Decision {
     Decision { writes: vec![write], ..Decision::of(Outcome::Applied, "") }
 }

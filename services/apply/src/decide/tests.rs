@@ -9,6 +9,7 @@ mod late;
 mod ledger;
 mod locations;
 mod open_conflicts;
+mod promotions;
 mod rebuild;
 mod record;
 mod stale;

@@ -230,6 +230,7 @@ fn change(row: ChangeRow) -> Result<Change, String> {
         | Payload::Order(_)
         | Payload::Customer(_)
         | Payload::Stocked(_)
+        | Payload::Promotion(_)
         | Payload::Account(_)
         | Payload::Instruction { .. }
         | Payload::Deleted { .. } => String::new(),

@@ -6,7 +6,7 @@ use model::{
     Baseline, ConflictKind, ConnectionId, FieldMirror, FieldValue, LevelMirror, Phase, PlatformValue,
     record::{Movement, State},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Conflicts that calls open: a replay makes no calls. The write log keeps what people see of them.
 const OF_CALLS: [ConflictKind; 4] =
@@ -111,6 +111,8 @@ fn rebuilt(record: &Record, found: &mut Vec<String>) {
         products: record.products.clone(),
         variants: record.variants.clone(),
         orders: record.orders.clone(),
+        // No platform of the world has promotions.
+        promotions: BTreeMap::new(),
     };
     state.orders.values_mut().for_each(|row| row.version = None);
     if rebuilt.state != state {

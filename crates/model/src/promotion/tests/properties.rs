@@ -102,6 +102,13 @@ proptest! {
     }
 
     #[test]
+    fn a_promotion_is_read_again_as_it_was_written(promotion in promotions(), schedule in schedules()) {
+        let promotion = Promotion { schedule, ..promotion };
+        let written = serde_json::to_string(&promotion).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Promotion>(&written).unwrap(), promotion);
+    }
+
+    #[test]
     fn a_price_is_from_zero_up_to_the_price_without_promotions(
         promotions in prop::collection::vec(promotions(), 0..6),
         combining in combinings(),

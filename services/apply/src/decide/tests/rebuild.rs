@@ -46,8 +46,8 @@ fn what_was_decided_over_damaged_rows_is_rebuilt_as_if_they_had_not_been() {
     changes.extend(since);
     assert_eq!(damaged.levels.values().next().unwrap().to_string(), "95");
     let (rebuilt, lines) = rebuilt(changes);
-    let Facts { levels, products, variants, orders, .. } = whole;
-    assert_eq!(rebuilt.state, State { levels, products, variants, orders });
+    let Facts { levels, products, variants, orders, promotions, .. } = whole;
+    assert_eq!(rebuilt.state, State { levels, products, variants, orders, promotions });
     let reported: Vec<String> = lines.iter().map(|line| line.level.to_string()).collect();
     assert_eq!(reported, ["10", "98", "95"], "the ledger's lines are as they were written");
 }

@@ -21,8 +21,8 @@ pub(super) struct Record {
 }
 
 fn state(tables: &Facts) -> State {
-    let Facts { levels, products, variants, orders, .. } = tables.clone();
-    State { levels, products, variants, orders }
+    let Facts { levels, products, variants, orders, promotions, .. } = tables.clone();
+    State { levels, products, variants, orders, promotions }
 }
 
 fn named<K: Ord + Clone, V: Clone>(table: &BTreeMap<K, V>, keys: &BTreeSet<K>) -> BTreeMap<K, V> {
@@ -146,6 +146,7 @@ impl Record {
         facts.linked_by.extend(keys.variants.iter().map(|id| (id.clone(), self.linked_by(id))));
         facts.orders.extend(named(&tables.orders, &keys.orders));
         facts.customers.extend(named(&tables.customers, &keys.customers));
+        facts.promotions.extend(named(&tables.promotions, &keys.promotions));
     }
 
     fn write(&mut self, folded: Folded) {
@@ -190,13 +191,14 @@ impl Record {
         tables.variants.extend(changes.variants);
         tables.orders.extend(changes.orders);
         tables.customers.extend(changes.customers);
+        tables.promotions.extend(changes.promotions);
         assert_eq!(rebuilt, changes.movements, "the changes result in the ledger");
         self.movements.extend(changes.movements);
         self.assert_rebuilt();
     }
 
-    /// Asserts that the committed changes alone result in the tables. They keep the older version of an order that was
-    /// reported again with a newer version and the same content.
+    /// Asserts that the committed changes alone result in the tables. They keep the older version of an order or a
+    /// promotion that was reported again with a newer version and the same content.
     fn assert_rebuilt(&self) {
         assert!(self.rebuilt.recounted.is_empty(), "no level is ever lost");
         let (mut rebuilt, tables) = (self.rebuilt.state.clone(), state(&self.tables));
@@ -204,6 +206,11 @@ impl Record {
             let version = tables.orders.get(id).and_then(|order| order.version);
             assert!(order.version <= version, "no version is made up");
             order.version = version;
+        }
+        for (id, promotion) in &mut rebuilt.promotions {
+            let version = tables.promotions.get(id).and_then(|promotion| promotion.version);
+            assert!(promotion.version <= version, "no version is made up");
+            promotion.version = version;
         }
         assert_eq!(rebuilt, tables, "the changes result in the state");
     }

@@ -232,7 +232,7 @@ fn payload(entity: EntityKind, content: Content) -> Payload {
             tags: None,
             merged_into: None,
         }),
-        EntityKind::Inventory | EntityKind::Account => panic!("no text"),
+        EntityKind::Inventory | EntityKind::Promotion | EntityKind::Account => panic!("no text"),
     }
 }
 
@@ -274,7 +274,7 @@ impl Real {
                 let named = row.customer.first_name == Patch::Set(text);
                 (row.version, if content.deleted { row.deleted_at.is_some() && !named } else { named })
             }
-            EntityKind::Inventory | EntityKind::Account => panic!("no text"),
+            EntityKind::Inventory | EntityKind::Promotion | EntityKind::Account => panic!("no text"),
         };
         assert!(
             says,

@@ -1,0 +1,66 @@
+//! Promotions, as their platform reports them. A promotion belongs to one platform: its last report stands.
+
+use super::{
+    Decision, View, Write,
+    clock::changed_at,
+    sales::{applied, deletion_version, older, unchanged},
+};
+use model::{Event, ExternalId, Outcome, PromotionId, promotion::Promotion, record::PromotionRow};
+
+/// Decides the report of a promotion.
+pub(super) fn reported(event: &Event, promotion: &Promotion, view: &View<'_>) -> Decision {
+    let known = known(event, &promotion.external, view);
+    let row = report(event, promotion.clone(), known);
+    let Some(known) = known else { return applied(Write::Promotion(row)) };
+    let is_late =
+        known.deleted_at.is_some_and(|deleted| event.version.is_none() && event.received_at <= deleted);
+    if older(event.version_number(), known.version) || is_late {
+        return Decision::of(Outcome::Stale, "");
+    }
+    if row.promotion == known.promotion && known.deleted_at.is_none() {
+        return unchanged((row.version != known.version).then_some(Write::Promotion(row)));
+    }
+    applied(Write::Promotion(row))
+}
+
+/// Decides the deletion of a promotion. Of one that was never reported, the id and version are kept, so that an older
+/// report of it is stale.
+pub(super) fn deleted(event: &Event, external: &ExternalId, view: &View<'_>) -> Decision {
+    let known = known(event, external, view);
+    let row = deletion(event, external, known);
+    match known {
+        Some(known) if older(event.version_number(), known.version) => Decision::of(Outcome::Stale, ""),
+        Some(known) if known.deleted_at.is_some() => {
+            let newer = PromotionRow { version: event.version_number().max(known.version), ..known.clone() };
+            unchanged((newer.version != known.version).then_some(Write::Promotion(newer)))
+        }
+        Some(_) => applied(Write::Promotion(row)),
+        None => Decision { reason: "deleted before it was reported", ..applied(Write::Promotion(row)) },
+    }
+}
+
+fn known<'a>(event: &Event, external: &ExternalId, view: &'a View<'_>) -> Option<&'a PromotionRow> {
+    view.facts.promotions.get(&PromotionId::derive(&event.origin.connection, external))
+}
+
+/// The row after the report of a promotion.
+pub(crate) fn report(event: &Event, promotion: Promotion, known: Option<&PromotionRow>) -> PromotionRow {
+    PromotionRow {
+        id: PromotionId::derive(&event.origin.connection, &promotion.external),
+        tenant: event.origin.tenant.clone(),
+        store: event.origin.store.clone(),
+        connection: event.origin.connection.clone(),
+        version: event.version_number().max(known.and_then(|known| known.version)),
+        promotion,
+        deleted_at: None,
+    }
+}
+
+/// The row after the deletion of a promotion.
+pub(crate) fn deletion(event: &Event, external: &ExternalId, known: Option<&PromotionRow>) -> PromotionRow {
+    PromotionRow {
+        version: deletion_version(event).max(known.and_then(|known| known.version)),
+        deleted_at: Some(changed_at(event)),
+        ..report(event, Promotion::bare(external.clone()), known)
+    }
+}
