@@ -11,8 +11,8 @@ pub enum Source {
     Webhook,
     /// A NATS request on `pos.in.…`.
     Publish,
-    /// A hand-over by one of our services: data fetched to complete a thin notification, a person's instruction, or a
-    /// dead event that is re-ingested.
+    /// A hand-over by one of our services: data fetched to complete a thin notification or listed on a schedule, a person's
+    /// instruction, or a dead event that is re-ingested.
     Fetch,
     /// A value that one of our services read back from the platform, because a mirror asked for it.
     ReadBack,
