@@ -18,6 +18,8 @@ use std::time::Duration;
 pub const PAGES_MAX: u32 = 50_000;
 /// Failed attempts in a row after which a read is given up. The next one begins at its first page.
 pub const PAGE_ATTEMPTS_MAX: u32 = 10;
+/// Time within which the first read of a new connection begins.
+const FIRST_WITHIN: Duration = Duration::from_secs(10);
 /// Pause after the first failed attempt; it doubles with each further one.
 const RETRY_FIRST: Duration = Duration::from_secs(5);
 /// Longest pause between two attempts, unless the platform requests a longer one.
@@ -194,9 +196,10 @@ pub struct CollectionState {
 }
 
 impl CollectionState {
-    /// Returns the state of a collection that was never read: it is due within `spread`.
+    /// Returns the state of a collection that was never read: it is due soon, at a time that differs between collections.
     pub fn first(plan: &ReadPlan, spread: Spread, now: Timestamp) -> Self {
-        Self { due_at: now.after(spread.within(plan.every / 10, 0)), ..Self::default() }
+        let within = (plan.every / 10).min(FIRST_WITHIN);
+        Self { due_at: now.after(spread.within(within, 0)), ..Self::default() }
     }
 
     /// Begins the next scheduled read, unless one is under way. Returns the one that it supersedes: a read that didn't end
