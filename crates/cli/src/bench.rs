@@ -16,6 +16,7 @@ mod propagate;
 mod replay;
 mod report;
 mod shops;
+mod sync;
 mod watch;
 
 use crate::{
@@ -43,6 +44,7 @@ pub(crate) async fn run(arguments: Bench, output: Output) -> Result<(), Failed> 
             pipeline::run(PipelineBench { load, rate, in_flight, http, apart }, output).await
         }
         Benched::Propagate(arguments) => propagate::run(arguments, output).await,
+        Benched::Sync(arguments) => sync::run(arguments, output).await,
         Benched::Ingest(arguments) => ingest::run(arguments, output).await,
         Benched::Replay(arguments) => replay::run(arguments, output).await,
     }

@@ -8,7 +8,7 @@ mod signing;
 mod users;
 
 pub(crate) use bench::{
-    Bench, Benched, IngestBench, LatencyBench, Load, PipelineBench, PropagateBench, ReplayBench,
+    Bench, Benched, IngestBench, LatencyBench, Load, PipelineBench, PropagateBench, ReplayBench, SyncBench,
 };
 pub(crate) use decisions::{
     Baseline, Conflicts, ConflictsVerb, ConnectionVerb, Connections, IgnoreLocation, Link, LinkLocation,

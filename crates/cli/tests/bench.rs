@@ -41,3 +41,23 @@ fn values_arrive_at_the_other_platform_or_are_replaced_by_newer_ones_and_the_las
     let compared = bench(&["pipeline", "--compare", file.to_str().expect("a path in UTF-8")]);
     assert_eq!(compared.status.code(), Some(2), "a report of another benchmark");
 }
+
+#[test]
+fn a_first_sync_ends_when_every_object_of_every_list_is_in_the_record() {
+    let is_listed = |platform: &&&dyn platforms::Platform| {
+        let collections = platform.collections();
+        collections.is_some_and(|lists| lists.all().iter().any(|list| list.name == "levels"))
+    };
+    let names: Vec<_> = platforms::all().iter().filter(is_listed).map(|platform| platform.name()).collect();
+    let output = bench(&["sync", "--products", "30", "--platforms", &names[..2].join(",")]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let platforms = report["platforms"].as_array().expect("a list");
+    assert_eq!(platforms.len(), 2, "{report}");
+    for platform in platforms {
+        assert_eq!(platform["objects"].as_u64(), Some(60), "30 products and 30 levels: {report}");
+        assert!(platform["calls"].as_u64().is_some_and(|calls| calls >= 2), "{report}");
+    }
+    let output = bench(&["sync", "--platforms", "nobody"]);
+    assert_eq!(output.status.code(), Some(2), "a platform that isn't known");
+}

@@ -32,6 +32,12 @@ tillflow bench pipeline --output json > before.json\n  tillflow bench pipeline -
 tillflow bench propagate --stores 2 --items 5      # more than their platform accepts: values are replaced"
     )]
     Propagate(PropagateBench),
+    /// Measure the first sync of a store whose platforms' lists are read.
+    ///
+    /// Each platform has a simulated shop with the same products. The time ends when every list of products and levels
+    /// was read to its end and each object has its outcome in the record.
+    #[command(after_help = "Example:\n  tillflow bench sync --platforms square,treez --products 20000")]
+    Sync(SyncBench),
     /// Measure signed webhooks over HTTP until the response that they are on disk.
     #[command(after_help = "Example:\n  tillflow bench ingest --connections 64")]
     Ingest(IngestBench),
@@ -117,6 +123,16 @@ pub(crate) struct PropagateBench {
     /// Run normalize, dedupe and enrich apart, with a stream between each two, instead of in one pass.
     #[arg(long)]
     pub(crate) apart: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SyncBench {
+    /// The platforms, separated by commas.
+    #[arg(long, value_name = "PLATFORM,…", value_delimiter = ',', required = true)]
+    pub(crate) platforms: Vec<String>,
+    /// Number of products in each shop.
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) products: u32,
 }
 
 #[derive(Debug, Clone, Args)]
