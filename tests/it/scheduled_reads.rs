@@ -1,7 +1,7 @@
 //! Lists that are read on a schedule: they make up for lost webhooks, retire only what complete lists lack, and go on after
 //! a crash.
 
-use crate::PATIENCE;
+use crate::{PATIENCE, command_line::tillflow};
 use model::{ConflictKind, Quantity};
 use simulator::NewVariant;
 use std::{os::unix::process::ExitStatusExt as _, time::Duration};
@@ -75,16 +75,17 @@ async fn many_missing(world: &World) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_webhook_is_made_up_for_by_the_next_scheduled_read() {
-    makes_up_for_lost_webhooks("square").await;
+    makes_up_for_lost_webhooks("square", "every_seconds = 1").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_that_carried_the_object_is_made_up_for_too() {
-    makes_up_for_lost_webhooks("shopify").await;
+    // Its queries cost points, of which a shop has no more every second.
+    makes_up_for_lost_webhooks("shopify", "every_seconds = 15").await;
 }
 
-async fn makes_up_for_lost_webhooks(platform: &'static str) {
-    let (world, merchant, account) = open(platform, &Program::ALL, &["every_seconds = 1"]).await;
+async fn makes_up_for_lost_webhooks(platform: &'static str, every: &'static str) {
+    let (world, merchant, account) = open(platform, &Program::ALL, &[every]).await;
     let shop = account.shop();
     let tea = NewVariant::stocked("tea", 950, 10, &shop.locations());
     let ids = shop.add_product("Green tea", &[tea]).expect("the shop takes it").remove(0);
@@ -144,7 +145,7 @@ async fn a_read_that_was_killed_goes_on_with_the_page_that_was_under_way() {
     // Seven pages: the sixth page of any list is one of these.
     add(&account, 620);
     let doomed = world.launch_to_die(Program::Fetch, "fetch.page_accepted:6");
-    let (status, said) = world.death(doomed, Duration::from_secs(60)).await;
+    let (status, said) = world.death(doomed, Duration::from_mins(1)).await;
     assert_eq!(status.signal(), ABORTED, "{said}");
     let read = collection(&world, &account, "products").await.state.read.expect("it is under way");
     assert!(read.number == 1 && read.pages < 6, "{read:?}");
@@ -190,4 +191,72 @@ async fn a_paused_connection_is_not_listed_and_its_window_is_read_when_it_is_act
         if level == Some(Quantity::pieces(5)) { Ok(()) } else { Err(format!("{level:?}")) }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_while_missing_objects_are_counted_or_retired_changes_nothing() {
+    let every_read_is_whole = ["every_seconds = 1", "whole_every_seconds = 0"];
+    let (mut world, merchant, account) = open("square", &Program::ALL, &every_read_is_whole).await;
+    let ids = add(&account, 12);
+    has_products(&world, 12).await;
+    world.kill(Program::Fetch).await;
+    account.shop().leave_out_of_lists(&ids[..2]);
+    for point in ["fetch.compared:1", "fetch.gone_accepted:1"] {
+        let doomed = world.launch_to_die(Program::Fetch, point);
+        let (status, said) = world.death(doomed, Duration::from_mins(1)).await;
+        assert_eq!(status.signal(), ABORTED, "{point}: {said}");
+    }
+    world.launch(&[Program::Fetch]).await;
+    has_products(&world, 10).await;
+    reads_more(&world, &account, READS).await;
+    assert_eq!(products(&world).await, 10);
+    let deletions =
+        world.sql("SELECT count(*) FROM events WHERE entity = 'product' AND action = 'deleted'").await;
+    assert_eq!(deletions, "2", "each was deleted once");
+    world.assert_sound(&merchant).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_has_lists_read_at_once_accepts_what_is_missing_and_fills_gaps() {
+    // No list is due by itself while the test runs: the first ones are spread over six minutes.
+    let (world, merchant, account) = open("square", &Program::ALL, &["every_seconds = 3600"]).await;
+    let connection = account.connection.as_str();
+    let ids = add(&account, 5);
+    let run = async |more: &[&str]| {
+        let arguments =
+            [&["sync", "run", "--connection", connection, "--collection", "products"], more].concat();
+        tillflow(&world, &arguments).await
+    };
+    let lines = run(&["--whole"]).await.well();
+    assert_eq!((&lines[0]["outcome"], &lines[0]["seen"]), (&"complete".into(), &5.into()), "{lines:?}");
+    has_products(&world, 5).await;
+
+    account.shop().leave_out_of_lists(&ids);
+    for _ in 0..3 {
+        let lines = run(&["--whole"]).await.well();
+        assert_eq!((&lines[0]["missing"], &lines[0]["gone"]), (&5.into(), &0.into()), "{lines:?}");
+    }
+    assert_eq!((products(&world).await, many_missing(&world).await), (5, 1));
+    let lines = run(&["--whole", "--accept-missing"]).await.well();
+    assert_eq!(lines[0]["gone"], 5, "{lines:?}");
+    has_products(&world, 0).await;
+    assert_eq!(many_missing(&world).await, 0);
+
+    let shop = account.shop();
+    let item = shop.items().remove(0).item;
+    shop.sell(&item, &account.location_id(), 1).expect("there is one");
+    let backfill = ["backfill", "--connection", connection, "--since", "2020-01-01T00:00:00Z"];
+    let lines = tillflow(&world, &[&backfill[..], &["--collection", "orders"]].concat()).await.well();
+    assert_eq!((&lines[0]["outcome"], &lines[0]["seen"]), (&"complete".into(), &1.into()), "{lines:?}");
+    let status = tillflow(&world, &["sync", "status", "--connection", connection]).await.well();
+    let orders = status.iter().find(|line| line["collection"] == "orders").expect("it was read");
+    assert_eq!(orders["last"]["outcome"], "complete");
+
+    assert_eq!(run(&["--collection", "nothing"]).await.code, 1);
+    assert_eq!(
+        tillflow(&world, &[&backfill[..], &["--until", "2019-01-01T00:00:00Z"]].concat()).await.code,
+        2
+    );
+    assert_eq!(tillflow(&world, &["sync", "status", "--connection", "nobody"]).await.code, 1);
+    world.assert_sound(&merchant).await;
 }

@@ -229,6 +229,11 @@ fn way_to_end(row: &ConflictRow) -> String {
             "correct the connection's credentials or settings; it ends when the platform accepts a call"
                 .to_owned()
         }
+        ConflictKind::ManyMissing => format!(
+            "it ends when a list has the objects again; if they are gone: tillflow sync run --connection {} --collection \
+             NAME --whole --accept-missing",
+            row.conflict.connection
+        ),
         ConflictKind::Flapping => format!(
             "find the other program that writes there, then start the writes at once: tillflow conflicts resolve {} \
              --note TEXT; if it was many sales in a short time, they start again by themselves",

@@ -28,7 +28,7 @@ pub(crate) async fn run(arguments: Sync, output: Output) -> Result<(), Failed> {
         SyncVerb::Run { of, whole, accept_missing, wait, target } => {
             let requested = if whole { Requested::Whole } else { Requested::Due };
             let request = ReadRequest { requested, accepts_missing: accept_missing };
-            let lists = Lists::find(open_store(&target).await?, &of, &request, |_| false).await?;
+            let lists = Followed::find(open_store(&target).await?, &of, &request, |_| false).await?;
             lists.begin(&request).await?;
             lists.follow(Some(Duration::from_secs(wait.seconds)), output).await
         }
@@ -53,13 +53,13 @@ pub(crate) async fn backfill(arguments: Backfill, output: Output) -> Result<(), 
         }
         ReadRange::Changed { until: None, .. } | ReadRange::Whole => false,
     };
-    let lists = Lists::find(open_store(&target).await?, &of, &request, is_same).await?;
+    let lists = Followed::find(open_store(&target).await?, &of, &request, is_same).await?;
     lists.begin(&request).await?;
     lists.follow(no_wait.then_some(Duration::ZERO), output).await
 }
 
 /// The lists that a person wants read.
-struct Lists {
+struct Followed {
     store: Store,
     state: ConnectionState,
     lists: Vec<List>,
@@ -74,7 +74,7 @@ struct List {
     is_under_way: bool,
 }
 
-impl Lists {
+impl Followed {
     /// Finds the lists of a connection that the request suits; adds those that were never read. Requested reads of which
     /// the range `is_same` are followed.
     async fn find(

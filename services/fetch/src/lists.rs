@@ -1,7 +1,8 @@
-//! Reads the lists of one connection: one page at a time, of the first collection that is due.
+//! Reads the lists of one connection: one page at a time, of the collection whose turn it is.
 
 mod compare;
 mod page;
+mod pick;
 mod sort;
 
 use crate::{STAGE, shared::Shared};
@@ -10,6 +11,7 @@ use model::{
     ReadRange, Spread, Timestamp,
 };
 use outlet::Target;
+use pick::{Candidate, Pick, pick};
 use platforms::{Collection, Collections, Platform, Range};
 use runner::{Backoff, now};
 use std::{sync::Arc, time::Duration};
@@ -96,7 +98,7 @@ impl Lists {
         }
     }
 
-    /// Does the next step of the first collection that is due, in the platform's order.
+    /// Does the next step of the collection whose turn it is.
     async fn step(&self) -> Result<Next, StoreError> {
         let Some(connection) = self.shared.store.connection(&self.connection).await? else {
             return Ok(Next::Never);
@@ -110,18 +112,20 @@ impl Lists {
             Some(_) => {}
         }
         let rows = self.rows(&connection, collections).await?;
-        let is_due = |row: &&CollectionRow| row.request.is_some() || row.state.due_at <= now();
-        let row_of = |collection: &Collection| rows.iter().find(|row| row.collection == collection.name);
-        let due = collections.all().iter().find_map(|it| Some((it, row_of(it).filter(is_due)?)));
-        let Some((collection, row)) = due else {
-            let next = collections.all().iter().filter_map(|it| Some(row_of(it)?.state.due_at)).min();
-            return Ok(next.map_or(Next::Never, Next::At));
+        let row_of = |it: &'static Collection| Some((it, rows.iter().find(|row| row.collection == it.name)?));
+        let listed: Vec<_> = collections.all().iter().filter_map(row_of).collect();
+        let candidate = |(_, row): &(_, &CollectionRow)| Candidate::of(&row.state, row.request.is_some());
+        let candidates: Vec<_> = listed.iter().map(candidate).collect();
+        let (collection, row) = match pick(&candidates, now()) {
+            Pick::Read(index) => listed[index],
+            Pick::Wait(at) => return Ok(Next::At(at)),
+            Pick::Nothing => return Ok(Next::Never),
         };
         let (plan, spread) =
             (self.shared.reads.plan(collection), Spread::of(&self.connection, collection.name));
         let connection = &connection;
         let due = Due { platform, collections, collection, connection, plan, spread, row, rows: &rows };
-        self.go_on(&due).await.map(|()| Next::Now)
+        self.go_on(&due).await
     }
 
     /// The states of the collections; those that are new are added.
@@ -148,7 +152,7 @@ impl Lists {
         Ok(rows)
     }
 
-    async fn go_on(&self, due: &Due<'_>) -> Result<(), StoreError> {
+    async fn go_on(&self, due: &Due<'_>) -> Result<Next, StoreError> {
         let mut state = due.row.state.clone();
         let superseded = match &due.row.request {
             Some(request) => state.begin_requested(request, &due.plan, now()),
@@ -158,30 +162,32 @@ impl Lists {
             if self.shared.store.save_collection(due.row, &state).await? {
                 self.note_ended(due, superseded);
             }
-            return Ok(());
+            return Ok(Next::Now);
         }
         match state.read.as_ref().map(|read| read.phase) {
-            Some(ReadPhase::Listing) => self.read_page(due, state).await,
-            Some(ReadPhase::Comparing) => self.compare(due, state).await,
-            Some(ReadPhase::Retiring) => self.retire(due, state).await,
-            None => Ok(()),
+            Some(ReadPhase::Listing) => return Box::pin(self.read_page(due, state)).await,
+            Some(ReadPhase::Comparing) => self.compare(due, state).await?,
+            Some(ReadPhase::Retiring) => self.retire(due, state).await?,
+            None => {}
         }
+        Ok(Next::Now)
     }
 
-    /// Stores a failed attempt.
+    /// Stores a failed attempt. A limit of calls is one of the connection: none of its lists is read before.
     async fn failed(
         &self,
         due: &Due<'_>,
         mut state: CollectionState,
         failure: &PageFailure,
         reason: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Next, StoreError> {
         let ended = state.fail(failure, reason, (&due.plan, due.spread), now());
         if self.shared.store.save_collection(due.row, &state).await? {
             tracing::debug!(stage = STAGE, connection.id = %self.connection, collection = due.name(), reason, "a page wasn't read");
             self.note_ended(due, ended);
         }
-        Ok(())
+        let is_limited = matches!(failure, PageFailure::RateLimited { .. });
+        Ok(if is_limited { Next::At(state.due_at) } else { Next::Now })
     }
 
     /// Counts and logs the end of a read.

@@ -47,12 +47,12 @@ pub struct Collection {
 pub enum Reads {
     /// Only everything.
     Whole,
-    /// What changed since a time, and everything.
+    /// The objects that changed since a time, and everything.
     ChangesAndWhole {
         /// Time by which the platform's list may lag behind its own clock: the next read begins that much earlier.
         overlap: Duration,
     },
-    /// Only what changed since a time: a complete list would be without limit, as with orders.
+    /// Only the objects that changed since a time: a complete list would be without limit, as with orders.
     Changes {
         /// The same.
         overlap: Duration,
@@ -75,7 +75,7 @@ pub struct Wanted<'a> {
 pub enum Range {
     /// Everything.
     Whole,
-    /// What changed since a time, and before another if one is named and the platform can filter by it.
+    /// The objects that changed since a time, and before another if one is named and the platform can filter by it.
     Changed {
         /// The first moment.
         since: Timestamp,
@@ -89,14 +89,14 @@ pub enum Range {
 pub struct ListPage {
     /// The objects.
     pub objects: Vec<Listed>,
-    /// Where the next page begins; `None` after the last. It survives a restart, so it contains no credentials.
+    /// The beginning of the next page; `None` after the last. It survives a restart, so it contains no credentials.
     pub next: Option<NextPage>,
     /// Number of objects in the whole list, as the reply states it. A number that changes between two pages shows that
     /// the pages shifted.
     pub total: Option<u64>,
 }
 
-/// Where the next page begins.
+/// The beginning of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NextPage {
     /// The platform's cursor, or whatever else [`Collections::request`] needs.

@@ -5,7 +5,7 @@ use crate::notation;
 use chrono::Timelike;
 use std::cmp::Ordering;
 
-/// What a list is limited to.
+/// The limits of a list.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
     changed: Vec<(Comparison, Instant)>,

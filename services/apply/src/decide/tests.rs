@@ -400,6 +400,22 @@ fn a_completed_order_changes_to_cancelled_alone_and_says_so() {
 }
 
 #[test]
+fn an_order_that_names_no_employee_keeps_the_one_it_had() {
+    let sold_by = |employee: Option<&str>| {
+        Payload::Order(Order { employee: employee.map(external), ..order_in(OrderStatus::Completed) })
+    };
+    let events = vec![
+        event("a", 1, Some(1), sold_by(Some("ada"))),
+        event("a", 2, Some(1), sold_by(None)),
+        event("a", 3, Some(2), sold_by(Some("grace"))),
+    ];
+    let (outcomes, folded) = fold(Facts::default(), events);
+    assert_eq!(outcomes, [Outcome::Applied, Outcome::Unchanged, Outcome::Applied]);
+    let order = &folded.changes.orders.values().next().unwrap().order;
+    assert_eq!(order.employee, Some(external("grace")));
+}
+
+#[test]
 fn personal_data_reaches_the_customers_row_and_nothing_else() {
     let canary = "canary@example.com";
     let customer = Customer {

@@ -54,7 +54,7 @@ impl Lists {
             let distinct = [&number.to_le_bytes()[..], b"gone", key.as_bytes()].concat();
             let id = DeliveryId::derive(&self.connection, object.topic, &distinct);
             if let Err(error) = self.hand_over(due, &target, (id, object), now()).await {
-                return self.failed(due, state, &PageFailure::OwnOutage, &error.to_string()).await;
+                return self.failed(due, state, &PageFailure::OwnOutage, &error.to_string()).await.map(drop);
             }
         }
         runner::kill_point(STAGE, "gone_accepted");

@@ -1,6 +1,6 @@
 //! Reads one page, hands its objects to the intake, and stores where the next page begins.
 
-use super::{Due, Lists, range_of, sort};
+use super::{Due, Lists, Next, range_of, sort};
 use crate::STAGE;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::{CollectionState, DeliveryId, Health, ListRead, PageCounts, PageFailure, RawDigest, Timestamp};
@@ -15,8 +15,8 @@ const HANDED_OVER_AT_ONCE: usize = 16;
 
 impl Lists {
     /// Reads the page that is due.
-    pub(super) async fn read_page(&self, due: &Due<'_>, state: CollectionState) -> Result<(), StoreError> {
-        let Some(read) = state.read.clone() else { return Ok(()) };
+    pub(super) async fn read_page(&self, due: &Due<'_>, state: CollectionState) -> Result<Next, StoreError> {
+        let Some(read) = state.read.clone() else { return Ok(Next::Now) };
         // A closed semaphore has no permits; this one is never closed.
         let _permit = self.shared.pages.acquire().await;
         let wanted =
@@ -35,7 +35,7 @@ impl Lists {
         mut state: CollectionState,
         read: &ListRead,
         page: ListPage,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Next, StoreError> {
         let store = &self.shared.store;
         if due.connection.health != Health::Ok {
             store.note_account_accepted(due.connection).await?;
@@ -63,7 +63,7 @@ impl Lists {
             self.note_ended(due, ended);
         }
         runner::kill_point(STAGE, "page_kept");
-        Ok(())
+        Ok(Next::Now)
     }
 
     /// Hands objects to the intake, several at once. Their ids are the same for a page that is read again.
@@ -110,7 +110,7 @@ impl Lists {
         due: &Due<'_>,
         state: CollectionState,
         error: CallError,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Next, StoreError> {
         let reason = error.to_string();
         let failure = match error {
             CallError::RateLimited { after } => PageFailure::RateLimited { after },
@@ -131,7 +131,7 @@ impl Lists {
         state: CollectionState,
         refusal: AccountRefusal,
         reject: &Reject,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Next, StoreError> {
         let reason = reject.to_string();
         if let Some(other) = self.another_list(due) {
             match other.await {
@@ -142,7 +142,7 @@ impl Lists {
         }
         crate::refusal::note(&self.shared.store, due.connection, refusal, &reason).await?;
         tracing::warn!(stage = STAGE, connection.id = %self.connection, reason, "the account refuses its lists");
-        Ok(())
+        Ok(Next::Now)
     }
 
     /// The first page of another collection, of which the last read wasn't given up.
