@@ -1,4 +1,4 @@
-//! What trade in a simulated shop does to its lists, for every platform that has any.
+//! The effect of trade in a simulated shop on its lists, for every platform that has any.
 
 #![expect(clippy::unwrap_used, reason = "a suite stops at what it can't read")]
 

@@ -1,4 +1,4 @@
-//! Where the next page of a list begins.
+//! The place at which the next page of a list begins.
 
 use std::fmt;
 

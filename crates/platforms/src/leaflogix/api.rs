@@ -45,8 +45,8 @@ pub(super) fn get(access: &Access, path: &str, reply_bytes_max: usize) -> Result
         .with_header("accept", "application/json"))
 }
 
-/// Returns the error that a reply states with its status. A key has roles, each for some lists: the caller tries another
-/// list before it believes that 403 concerns the account.
+/// Returns the error that a reply states with its status. A key has roles, each for some lists: whether 403 concerns the
+/// account or one list shows in another list, which the caller tries.
 pub(super) fn check(reply: &HttpReply<'_>) -> Result<(), CallError> {
     let status = reply.status;
     let reject = |class, what: &str| Reject::new(class, format!("{what}: status {status}"));
