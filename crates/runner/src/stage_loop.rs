@@ -102,7 +102,7 @@ struct PartitionWorker<'a, P: Pass> {
     waiting: Vec<DroppedInput>,
     /// Time since which `covered` is ahead of the output, and the sequence of the input that moved it.
     owed: Option<(Instant, u64)>,
-    /// Whether anything new was read since the partition was opened.
+    /// True if anything new was read since the partition was opened.
     reads: bool,
 }
 

@@ -209,9 +209,9 @@ struct Next {
     messages: Vec<(Message, runner::Batch<Event>)>,
     /// Position up to which everything was read.
     reaches: Position,
-    /// Whether the run has read anything new.
+    /// True if the run has read anything new.
     reads: bool,
-    /// Whether a batch that begins behind `reaches` was met.
+    /// True if a batch that begins behind `reaches` was met.
     ends_at_gap: bool,
 }
 
