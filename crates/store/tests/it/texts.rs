@@ -10,13 +10,14 @@ use std::collections::BTreeSet;
 
 /// Text columns that may be indexed: our ids and names, whose length is bounded at their source. A platform's id has at
 /// most 255 bytes.
-const BOUNDED: [&str; 22] = [
+const BOUNDED: [&str; 23] = [
     "action",
     "attention",
     "class",
     "connection",
     "external",
     "id",
+    "collection",
     "internal",
     "kind",
     "location",
