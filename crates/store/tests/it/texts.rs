@@ -18,6 +18,7 @@ const BOUNDED: [&str; 23] = [
     "connection",
     "external",
     "id",
+    "collection",
     "internal",
     "kind",
     "location",
