@@ -17,6 +17,7 @@ use crate::{
     output,
     table::{Table, left, right},
 };
+use fetch::ScheduledReads;
 use model::ConnectionId;
 use runner::Metrics;
 use sandbox::Scratch;
@@ -91,7 +92,8 @@ async fn measure(scratch: &Scratch, servers: &Servers, arguments: &SyncBench) ->
     let metrics = Metrics::new().map_err(runner::Failure::from)?;
     let listener = ::ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let address = listener.local_addr().map_err(|error| Failed::io("no address", error))?;
-    let services = Services::start(servers, metrics, listener, http::config(), Composition::OnePass).await?;
+    let (composition, reads) = (Composition::OnePass, ScheduledReads::default());
+    let services = Services::start(servers, metrics, listener, http::config(), composition, reads).await?;
 
     output::progress("connecting the shops");
     let machine = MachineBefore::look(scratch.path(), 0)?;

@@ -18,7 +18,6 @@ const BOUNDED: [&str; 23] = [
     "connection",
     "external",
     "id",
-    "collection",
     "internal",
     "kind",
     "location",
