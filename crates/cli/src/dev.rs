@@ -11,6 +11,7 @@ use crate::{
     output, port,
 };
 use bus::{Bus, BusConfig, Credentials, Keyring, User, seed_file};
+use fetch::ScheduledReads;
 use model::PartitionCount;
 use runner::{AdminServer, LogConfig, LogFormat, Metrics, Readiness};
 use sandbox::{Nats, NatsOptions, Postgres, PostgresOptions};
@@ -162,7 +163,8 @@ async fn with_servers(
     let admin = tokio::spawn(admin.serve(metrics.clone(), readiness.clone(), stop.clone()));
     let intake = ingest::Config { requests_per_minute: REQUESTS_PER_MINUTE, ..ingest::Config::default() };
     let composition = Composition::of(arguments.apart);
-    let mut services = Services::start(servers, metrics, listener, intake, composition).await?;
+    let mut services =
+        Services::start(servers, metrics, listener, intake, composition, ScheduledReads::default()).await?;
 
     let demo =
         if arguments.demo { Some(demo::Demo::start(&servers.store, &ingest_url).await?) } else { None };

@@ -33,6 +33,11 @@ impl Default for ScheduledReads {
 }
 
 impl ScheduledReads {
+    /// The configuration with which no list is read.
+    pub fn none() -> Self {
+        Self { enabled: false, ..Self::default() }
+    }
+
     /// The schedule of a collection.
     pub(crate) fn plan(&self, collection: &Collection) -> ReadPlan {
         let (changes, whole) = match collection.reads {

@@ -18,6 +18,7 @@ use crate::{
 };
 use ::ingest::{Intake, Reply, WAITING_MAX};
 use bus::BusConfig;
+use fetch::ScheduledReads;
 use runner::Metrics;
 use sandbox::Scratch;
 use std::{net::SocketAddr, pin::Pin, time::Instant};
@@ -51,7 +52,8 @@ async fn measure(
     let listener = ::ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let address = listener.local_addr().map_err(|error| Failed::io("no address", error))?;
     let composition = Composition::of(arguments.apart);
-    let services = Services::start(servers, metrics, listener, http::config(), composition).await?;
+    let reads = ScheduledReads::none();
+    let services = Services::start(servers, metrics, listener, http::config(), composition, reads).await?;
     let intake = super::intake(servers).await?;
     let products = feed::products(&arguments.load)?;
     let (expected, stocked) = (arguments.load.events, products.len());

@@ -21,6 +21,7 @@ use crate::{
 };
 use ::ingest::Reply;
 use bus::{AppliedMessage, AppliedReader};
+use fetch::ScheduledReads;
 use model::record::Effect;
 use runner::Metrics;
 use sandbox::Scratch;
@@ -43,7 +44,8 @@ async fn measure(scratch: &Scratch, servers: &Servers, arguments: &PropagateBenc
     let listener = ::ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let address = listener.local_addr().map_err(|error| Failed::io("no address", error))?;
     let composition = Composition::of(arguments.apart);
-    let services = Services::start(servers, metrics, listener, http::config(), composition).await?;
+    let reads = ScheduledReads::none();
+    let services = Services::start(servers, metrics, listener, http::config(), composition, reads).await?;
     let thread = LoadThread::start()?;
     let (url, to) = (format!("http://{address}"), arguments.to.as_deref());
     let shops = Shops::start(&thread, &servers.store, &url, load.stores, to).await?;

@@ -3,6 +3,7 @@
 use super::Servers;
 use crate::failure::Failed;
 use bus::{Bus, BusConfig, User};
+use fetch::ScheduledReads;
 use outlet::CallsConfig;
 use runner::{Failure, Metrics, Readiness, Service};
 use std::{future::Future, time::Duration};
@@ -35,13 +36,15 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Checks the broker, makes the streams, and starts all services on `servers`, with the limits of `intake`.
+    /// Checks the broker, makes the streams, and starts all services on `servers`, with the limits of `intake`, and with `reads` of
+    /// lists.
     pub(crate) async fn start(
         servers: &Servers,
         metrics: Metrics,
         listener: TcpListener,
         intake: ingest::Config,
         composition: Composition,
+        reads: ScheduledReads,
     ) -> Result<Self, Failed> {
         let first = runner::connect(&servers.bus).await?;
         first.check().await?;
@@ -62,7 +65,6 @@ impl Services {
             .await?;
         let calls = CallsConfig::simulated;
         starting.service("propagate", |service| propagate::serve(service, store.clone(), calls())).await?;
-        let reads = fetch::ScheduledReads::default();
         starting.service("fetch", |service| fetch::serve(service, store.clone(), calls(), reads)).await?;
         Ok(starting.services)
     }
