@@ -107,6 +107,11 @@ fn replies() -> Vec<Seed> {
             }
             ("square", "inventory.count") => serde_json::json!({ "counts": [body] }),
             ("square", "order.object") => serde_json::json!({ "order": body }),
+            ("flowhub", "order") => serde_json::json!({ "total": 501, "orders": [body] }),
+            ("flowhub", "customer") => serde_json::json!({ "data": [body] }),
+            ("flowhub", _) => serde_json::json!({ "status": 200, "data": body.get("rows") }),
+            ("leaflogix", "inventory") => body.get("rows").cloned().unwrap_or_default(),
+            ("leaflogix", _) => serde_json::json!([body]),
             ("blaze", _) => serde_json::json!({ "values": [body], "total": 101 }),
             ("treez", "PRODUCT" | "PRODUCT_STOCK") => {
                 serde_json::json!({ "data": { "product_list": [body.get("data")] } })
