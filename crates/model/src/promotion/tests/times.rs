@@ -126,6 +126,14 @@ fn what_a_schedule_cannot_be_is_refused() {
 }
 
 #[test]
+fn the_whole_of_each_day_is_no_recurrence() {
+    let of_days = |days| Some(Recurrence::weekly(days, Window::WHOLE_DAY).unwrap());
+    assert_eq!(Period::new(None, None, of_days(WeekDays::EVERY)).recurrence(), None);
+    let all_but_monday = WeekDays::new([false, true, true, true, true, true, true]);
+    assert!(Period::new(None, None, of_days(all_but_monday)).recurrence().is_some());
+}
+
+#[test]
 fn a_promotion_that_is_off_is_never_active_and_never_changes() {
     let mut promotion = super::promotion("p", Reward::Other);
     promotion.schedule = schedule(&[Row { repeats: "WEEK TU", ..ALWAYS }]);
