@@ -11,7 +11,7 @@ mod pages;
 
 pub(crate) use calls::{Outcome, Read};
 pub(crate) use kind::Kind;
-pub(crate) use pages::{LEVELS, ListedGood, PRODUCTS, Page};
+pub(crate) use pages::{LEVELS, ListedGood, PRODUCTS, Page, missing};
 
 use json::Json;
 use model::{

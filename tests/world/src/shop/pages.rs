@@ -82,24 +82,24 @@ impl Shop {
         ListedGood { good: index, key, body, mapped: [product].into_iter().chain(levels).collect() }
     }
 
-    /// The consequence of the absence of an object from complete lists, up to that of the read that began at `at`.
-    pub(crate) fn missing(&self, collection: &str, key: &str, at: Timestamp) -> Option<Vec<Mapped>> {
-        let product: ExternalId = external(key);
-        let deletion = Mapped {
-            action: Action::Deleted,
-            occurred_at: Some(at),
-            version: Some(SourceVersion::exact(at)),
-            identity: vec!["product/deleted".to_owned(), key.to_owned(), at.to_string()],
-            payload: Payload::Deleted { entity: EntityKind::Product, external: product.clone() },
-        };
-        // The list of locations comes first, while the product is still known.
-        (collection == PRODUCTS).then(|| vec![lists::stocked(&product, [], "absent"), deletion])
-    }
-
     /// The goods that aren't sold any more, and those that are.
     pub(crate) fn gone_and_sold(&self) -> (Vec<&Good>, Vec<&Good>) {
         self.gone.iter().chain(&self.goods).partition(|good| good.is_deleted)
     }
+}
+
+/// The consequence of the absence of an object from complete lists, up to that of the read that began at `at`.
+pub(crate) fn missing(collection: &str, key: &str, at: Timestamp) -> Option<Vec<Mapped>> {
+    let product: ExternalId = external(key);
+    let deletion = Mapped {
+        action: Action::Deleted,
+        occurred_at: Some(at),
+        version: Some(SourceVersion::exact(at)),
+        identity: vec!["product/deleted".to_owned(), key.to_owned(), at.to_string()],
+        payload: Payload::Deleted { entity: EntityKind::Product, external: product.clone() },
+    };
+    // The list of locations comes first, while the product is still known.
+    (collection == PRODUCTS).then(|| vec![lists::stocked(&product, [], "absent"), deletion])
 }
 
 /// The time and the offset of a cursor.

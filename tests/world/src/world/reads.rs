@@ -6,7 +6,7 @@ use crate::{
     listed::Collection,
     pipeline::Reported,
     plan::PageFault,
-    shop::{PRODUCTS, Page},
+    shop::{PRODUCTS, Page, missing},
 };
 use model::{
     CollectionPick, CollectionState, Conflict, ConflictKind, EndedRead, ListRead, MissingVerdict, PageCounts,
@@ -207,7 +207,7 @@ impl World {
         }
         let connection = self.shops[shop].connection.clone();
         for key in &gone {
-            let Some(mapped) = self.shops[shop].missing(name, key, read.began_at) else { continue };
+            let Some(mapped) = missing(name, key, read.began_at) else { continue };
             let id = read.gone_id(&connection, name, key);
             self.story.log(now, &format!("{key} of {connection} is gone"));
             self.accept(shop, id.to_string(), Reported::Words(mapped), Source::Fetch);
