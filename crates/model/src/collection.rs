@@ -2,10 +2,14 @@
 //! consequences of pages, failures and missing objects.
 
 mod missing;
+mod page;
+mod pick;
 mod request;
 mod schedule;
 
-pub use missing::{MISSING_IN_A_ROW, MissingCounts, MissingVerdict, missing_verdict};
+pub use missing::{MISSING_IN_A_ROW, MissingCounts, MissingVerdict, absences, missing_verdict};
+pub use page::{KnownObject, ListedObject, PageObject, SortedPage};
+pub use pick::{CollectionPick, DueCollection, pick_collection};
 pub use request::{ReadRequest, Requested};
 pub use schedule::{ReadPlan, Spread};
 

@@ -37,9 +37,10 @@ pub use bounds::OutOfBounds;
 pub use call_gate::{AccountState, CallGate, Health};
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Variant};
 pub use collection::{
-    CollectionState, EndedRead, ListRead, MISSING_IN_A_ROW, MissingCounts, MissingVerdict, PAGE_ATTEMPTS_MAX,
-    PAGES_MAX, PageCounts, PageFailure, ReadOutcome, ReadPhase, ReadPlan, ReadRange, ReadRequest, Requested,
-    Spread, missing_verdict,
+    CollectionPick, CollectionState, DueCollection, EndedRead, KnownObject, ListRead, ListedObject,
+    MISSING_IN_A_ROW, MissingCounts, MissingVerdict, PAGE_ATTEMPTS_MAX, PAGES_MAX, PageCounts, PageFailure,
+    PageObject, ReadOutcome, ReadPhase, ReadPlan, ReadRange, ReadRequest, Requested, SortedPage, Spread,
+    absences, missing_verdict, pick_collection,
 };
 pub use conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use connection::{Connection, Rules};

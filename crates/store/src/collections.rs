@@ -4,10 +4,10 @@ use crate::{
     LISTED_ROWS, Store, StoreError,
     columns::json,
     error::within,
-    listed_objects::{self, ListedObject},
+    listed_objects,
     statement::{Bound, query, statements},
 };
-use model::{CollectionState, ConnectionId, Origin, ReadRequest};
+use model::{CollectionState, ConnectionId, ListedObject, Origin, ReadRequest};
 use sqlx::{Row as _, postgres::PgRow, types::Json};
 
 /// The stored state of a collection.

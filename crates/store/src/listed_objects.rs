@@ -5,34 +5,11 @@ use crate::{
     columns::{signed, unreadable},
     statement::{Bound, query, statements},
 };
-use model::{ConnectionId, MISSING_IN_A_ROW, MissingCounts, RawDigest};
+use model::{ConnectionId, KnownObject, ListedObject, MISSING_IN_A_ROW, MissingCounts, RawDigest};
 use sqlx::{Row as _, postgres::PgRow};
 
 /// Upper limit of objects that are reported as gone at once.
 const GONE_ROWS: i64 = 100;
-
-/// An object on a page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedObject {
-    /// Its identity within its collection: at most [`ListedObject::KEY_BYTES_MAX`].
-    pub key: String,
-    /// Digest of its content.
-    pub digest: RawDigest,
-}
-
-impl ListedObject {
-    /// Upper limit of a key, in bytes.
-    pub const KEY_BYTES_MAX: usize = 1000;
-}
-
-/// An object as a former page had it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownObject {
-    /// Its key and digest.
-    pub object: ListedObject,
-    /// The number of the read that saw it last.
-    pub seen_in: u64,
-}
 
 impl Store {
     /// Returns those of the wanted objects that a former page had.

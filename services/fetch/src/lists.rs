@@ -2,16 +2,14 @@
 
 mod compare;
 mod page;
-mod pick;
 mod sort;
 
 use crate::{STAGE, shared::Shared};
 use model::{
-    CollectionState, Connection, ConnectionId, EndedRead, PageFailure, ReadOutcome, ReadPhase, ReadPlan,
-    ReadRange, Spread, Timestamp,
+    CollectionPick, CollectionState, Connection, ConnectionId, DueCollection, EndedRead, PageFailure,
+    ReadOutcome, ReadPhase, ReadPlan, ReadRange, Spread, Timestamp, pick_collection,
 };
 use outlet::Target;
-use pick::{Candidate, Pick, pick};
 use platforms::{Collection, Collections, Platform, Range};
 use runner::{Backoff, now};
 use std::{sync::Arc, time::Duration};
@@ -114,12 +112,12 @@ impl Lists {
         let rows = self.rows(&connection, collections).await?;
         let row_of = |it: &'static Collection| Some((it, rows.iter().find(|row| row.collection == it.name)?));
         let listed: Vec<_> = collections.all().iter().filter_map(row_of).collect();
-        let candidate = |(_, row): &(_, &CollectionRow)| Candidate::of(&row.state, row.request.is_some());
+        let candidate = |(_, row): &(_, &CollectionRow)| DueCollection::of(&row.state, row.request.is_some());
         let candidates: Vec<_> = listed.iter().map(candidate).collect();
-        let (collection, row) = match pick(&candidates, now()) {
-            Pick::Read(index) => listed[index],
-            Pick::Wait(at) => return Ok(Next::At(at)),
-            Pick::Nothing => return Ok(Next::Never),
+        let (collection, row) = match pick_collection(&candidates, now()) {
+            CollectionPick::Read(index) => listed[index],
+            CollectionPick::Wait(at) => return Ok(Next::At(at)),
+            CollectionPick::Nothing => return Ok(Next::Never),
         };
         let (plan, spread) =
             (self.shared.reads.plan(collection), Spread::of(&self.connection, collection.name));

@@ -1,5 +1,6 @@
 //! Checks of each write when it is made, and of the whole world at rest.
 
+mod listed;
 mod replay;
 mod trade;
 
@@ -7,10 +8,11 @@ use crate::{
     oracle::{Edited, Field, actual},
     outbound::Due,
     plan::Act,
-    record::Record,
     shop::{Asked, Outcome, Shop},
     world::{CANARY, World},
 };
+pub(crate) use listed::complete_read;
+use listed::{lacks_many, listed_shops_agree};
 use model::{
     Attention, ConflictKind, FieldMirror, FieldValue, LevelKey, Mirror, MirrorKey, MirrorKind, Phase,
     ProductText, sku_key,
@@ -119,6 +121,7 @@ pub(crate) fn at_rest(world: &mut World) {
     currencies_are_kept_apart(world, &mut found);
     events_ended(world, &mut found);
     numbers_link(world, &mut found);
+    listed_shops_agree(world, &mut found);
     ledger_sums(world, &mut found);
     nobody_is_left(world, &mut found);
     replay::is_the_same(world, &mut found);
@@ -178,21 +181,24 @@ fn shelves_are_right(world: &World, found: &mut Vec<String>) {
         world.oracle.shelves.iter().filter(|(_, shelf)| shelf.inexact.is_none())
     {
         let Some(level) = record.levels.get(&(variant.clone(), location.clone())) else { continue };
-        if level.decimal() != shelf.count && !is_uncertain(record, variant, location) {
+        if level.decimal() != shelf.count && !is_uncertain(world, variant, location) {
             found
                 .push(format!("the shelf of {variant} at {location} has {}, the store {level}", shelf.count));
         }
     }
 }
 
-/// Returns true if an open conflict names an item whose writes have an unknown outcome or were stopped.
-fn is_uncertain(record: &Record, variant: &model::VariantId, location: &model::LocationId) -> bool {
+/// Returns true if an open conflict names an item whose writes have an unknown outcome or were stopped, or so many that are
+/// missing that none counts as gone.
+fn is_uncertain(world: &World, variant: &model::VariantId, location: &model::LocationId) -> bool {
+    let record = &world.pipeline.record;
     let of = record.mirrors.levels.iter();
     of.filter(|(key, mirror)| mirror.variant.as_ref() == Some(variant) && key.location == *location).any(
         |(key, _)| {
-            [ConflictKind::WriteUncertain, ConflictKind::Flapping]
-                .iter()
-                .any(|kind| record.open.contains(&(key.connection.clone(), *kind, key.subject())))
+            lacks_many(world, &key.connection)
+                || [ConflictKind::WriteUncertain, ConflictKind::Flapping]
+                    .iter()
+                    .any(|kind| record.open.contains(&(key.connection.clone(), *kind, key.subject())))
         },
     )
 }

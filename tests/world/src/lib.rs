@@ -2,6 +2,7 @@
 //! the true shelf. See `README.md`.
 
 mod check;
+mod listed;
 mod oracle;
 mod outbound;
 mod pipeline;

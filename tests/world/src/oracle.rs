@@ -55,6 +55,8 @@ pub(crate) struct Oracle {
     held: BTreeSet<LevelKey>,
     /// Webhooks in transit, by shop and number: their good, and true if they end a contact.
     under_way: BTreeMap<(usize, u64), (Option<usize>, bool)>,
+    /// Goods of shops that are only read whose last edit wasn't listed yet.
+    unlisted: BTreeSet<(usize, usize)>,
     pub(crate) violations: Vec<String>,
 }
 
@@ -79,6 +81,21 @@ impl Oracle {
     /// Notes that a webhook arrived.
     pub(crate) fn arrived(&mut self, shop: usize, number: u64) {
         self.under_way.remove(&(shop, number));
+    }
+
+    /// Notes that a good was edited in a shop that is only read.
+    pub(crate) fn edited_unlisted(&mut self, shop: usize, good: usize) {
+        self.unlisted.insert((shop, good));
+    }
+
+    /// Returns true if the last edit of a good wasn't listed yet.
+    pub(crate) fn is_unlisted(&self, shop: usize, good: usize) -> bool {
+        self.unlisted.contains(&(shop, good))
+    }
+
+    /// Notes that goods were on a page that was processed.
+    pub(crate) fn listed(&mut self, shop: usize, goods: &[usize]) {
+        self.unlisted.retain(|(of, good)| *of != shop || !goods.contains(good));
     }
 
     fn is_under_way(&self, shop: usize, good: usize) -> bool {
@@ -294,8 +311,10 @@ impl Oracle {
         let Some(variant) = record.links.variants.get(&of).cloned() else { return };
         let Some(product) = record.variants.get(&variant).map(|row| row.product.clone()) else { return };
         let siblings = shops[shop].siblings(good);
-        let others_wait =
-            (0..shops.len()).any(|other| siblings.iter().any(|it| self.is_under_way(other, *it)));
+        let others_wait = (0..shops.len()).any(|other| {
+            let is_unlisted = |it| other != shop && self.unlisted.contains(&(other, it));
+            siblings.iter().any(|it| self.is_under_way(other, *it) || is_unlisted(*it))
+        });
         let is_known = match edit.0 {
             Field::Price => {
                 let key = model::FieldKey { connection: of.0.clone(), external: of.1.clone() };
@@ -337,6 +356,10 @@ fn settled<V>(baseline: &Baseline<V>, phase: &Phase<impl Sized>) -> bool {
 /// The platform's quantity of a mirror's item, if it counts the item there.
 pub(crate) fn actual(shops: &[Shop], key: &LevelKey) -> Option<Decimal> {
     let shop = shops.iter().find(|shop| shop.connection == key.connection)?;
+    // What a list lacks has no stock.
+    if shop.kind.is_listed() && shop.gone_and_sold().0.iter().any(|good| good.item == key.item) {
+        return Some(Decimal::ZERO);
+    }
     let good = shop.goods.iter().find(|good| good.item == key.item && !good.is_deleted && good.is_tracked)?;
     let count = good.stock.get(&crate::record::place_of(&key.location)).copied();
     // Locations missing from a list of locations have no stock.

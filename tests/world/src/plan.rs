@@ -1,5 +1,9 @@
 //! Plans of weeks: acts of people and faults, drawn from a seed. A plan is data, so that a failing one can be shrunk.
 
+mod lists;
+
+pub(crate) use lists::{ListsPlan, PageFault};
+
 use crate::shop::Kind;
 use model::{BaselineRule, Currency, MirrorKind, Side, Timestamp};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -11,6 +15,8 @@ pub(crate) const BEGIN: Timestamp = Timestamp::from_micros(1_793_606_400_000_000
 /// Opening of the shops, before any is connected.
 pub(crate) const OPENED: Timestamp = Timestamp::from_micros(BEGIN.as_micros() - 3_600_000_000);
 const SECOND: i64 = 1_000_000;
+/// Distinguishes the draws about lists from all others.
+const OF_LISTS: u64 = 0x1157_5ead;
 /// Number of seconds in which people act.
 const WEEK_SECONDS: i64 = 4 * 86_400;
 
@@ -91,6 +97,8 @@ pub(crate) enum Act {
     Hook { shop: usize, fault: WebhookFault },
     /// A fault for the shop's next call.
     Call { shop: usize, fault: Fault },
+    /// A fault for the next page of the shop's lists.
+    Page { shop: usize, fault: PageFault },
     /// The pipeline stops for this many seconds; then the waiting deliveries are cut into batches of this size.
     Still { seconds: u32, cut: usize },
     /// The processes are killed: in-memory state and calls under way are lost.
@@ -138,6 +146,8 @@ pub struct Plan {
     pub(crate) speaks_json: bool,
     /// True if the goods of a shop are variants of one product.
     pub(crate) is_one_product: bool,
+    /// The lists of shops that send no webhooks.
+    pub(crate) lists: ListsPlan,
     /// The steps, in order of time.
     pub(crate) steps: Vec<Step>,
 }
@@ -183,16 +193,29 @@ impl Plan {
             vec![Kind::Square, Kind::Shopify, Kind::Square],
             vec![Kind::Shopify, Kind::Shopify],
         ];
-        let shops = kinds.choose(&mut rng).cloned().unwrap_or_default();
-        let goods = rng.random_range(1..=2);
+        let mut shops = kinds.choose(&mut rng).cloned().unwrap_or_default();
+        let mut goods = rng.random_range(1..=2);
         let places = rng.random_range(1..=2);
         let has_decimals = rng.random_ratio(1, 4);
         let speaks_json = rng.random_ratio(1, 2);
-        let is_one_product = speaks_json && !shops.contains(&Kind::Treez) && rng.random_ratio(1, 3);
+        let mut is_one_product = speaks_json && !shops.contains(&Kind::Treez) && rng.random_ratio(1, 3);
+        // Of its own, so that the weeks of all other shops don't depend on it.
+        let mut of_lists = StdRng::seed_from_u64(seed ^ OF_LISTS);
+        if of_lists.random_ratio(1, 3) {
+            shops.push(Kind::Blaze);
+            goods += 1;
+            // Its products would be one of the store's, and their deletions then retire no variant (semantics, gaps).
+            is_one_product = false;
+        }
+        let lists = ListsPlan::draw(&mut of_lists);
         let mut draw = Draw { rng, shops, goods, places, has_decimals };
         let shops = draw.shops();
-        let steps = draw.steps(&shops);
-        Self { seed, shops, speaks_json, is_one_product, steps }
+        let mut steps = draw.steps(&shops);
+        if shops.iter().any(|shop| shop.kind.is_listed()) {
+            steps.extend(Draw { rng: of_lists, ..draw }.of_lists());
+            steps.sort_by_key(|step| step.at);
+        }
+        Self { seed, shops, speaks_json, is_one_product, lists, steps }
     }
 }
 
@@ -331,11 +354,15 @@ impl Draw {
             2 => one(Act::Title { shop, good, text: self.title(good) }),
             3 => one(Act::Price { shop, good, cents: self.rng.random_range(100..2_000) }),
             4 => one(Act::Description { shop, good, text: self.description(good) }),
-            5 => one(Act::Track { shop, good, is_tracked: is_on }),
-            6 if kind != Kind::Square => one(Act::Stock { shop, good, place, is_stocked: is_on }),
+            5 if !kind.is_listed() => one(Act::Track { shop, good, is_tracked: is_on }),
+            6 if kind != Kind::Square && !kind.is_listed() => {
+                one(Act::Stock { shop, good, place, is_stocked: is_on })
+            }
             7 => one(Act::Sku { shop, good, sku: self.number(good) }),
             8 => one(if is_on { Act::Remake { shop, good } } else { Act::Delete { shop, good } }),
-            9 => one(Act::LateReport { shop, number: self.rng.random_range(0..5), is_customer: is_on }),
+            9 if !kind.is_listed() => {
+                one(Act::LateReport { shop, number: self.rng.random_range(0..5), is_customer: is_on })
+            }
             10 => one(Act::Pause { shop, is_paused: is_on }),
             11 => {
                 let kind = MirrorKind::ALL[self.rng.random_range(0..3)];

@@ -5,9 +5,13 @@
 
 mod calls;
 mod json;
+mod kind;
 mod lists;
+mod pages;
 
 pub(crate) use calls::{Outcome, Read};
+pub(crate) use kind::Kind;
+pub(crate) use pages::{LEVELS, ListedGood, PRODUCTS, Page, missing};
 
 use json::Json;
 use model::{
@@ -27,54 +31,6 @@ const SECOND: i64 = 1_000_000;
 
 /// Maximum number of locations of a shop.
 pub(crate) const PLACES_MAX: usize = 2;
-
-/// The simulated platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    /// Whole pieces, compare-and-set, versions of whole seconds, trimmed texts.
-    Shopify,
-    /// Five decimals, differences, separate versions, rendered descriptions, thin notices of the catalog.
-    Square,
-    /// Read only; levels come without a version.
-    Treez,
-}
-
-impl Kind {
-    /// The platform's name.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Shopify => "shopify",
-            Self::Square => "square",
-            Self::Treez => "treez",
-        }
-    }
-
-    /// Returns true if it accepts writes.
-    pub(crate) const fn is_written(self) -> bool {
-        !matches!(self, Self::Treez)
-    }
-
-    /// A text as the platform stores and shows it.
-    pub(crate) fn rendered(self, text: &str) -> String {
-        match self {
-            Self::Shopify => text.trim().to_owned(),
-            Self::Square => without_markup(text),
-            Self::Treez => text.to_owned(),
-        }
-    }
-}
-
-/// Removes tables with their content, and the tags of spans.
-fn without_markup(text: &str) -> String {
-    let mut shown = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("<table>") {
-        shown.push_str(before);
-        rest = after.split_once("</table>").map_or("", |(_, after)| after);
-    }
-    shown.push_str(rest);
-    shown.replace("<span>", "").replace("</span>", "")
-}
 
 /// One product with its one variant.
 #[derive(Debug, Clone)]
@@ -103,6 +59,13 @@ pub(crate) struct Good {
     pub(crate) made_zero: BTreeSet<usize>,
     level_at: BTreeMap<usize, Timestamp>,
     updated_at: Timestamp,
+}
+
+impl Good {
+    /// Time of its last change, of its levels or of anything else.
+    pub(crate) fn changed_at(&self) -> Timestamp {
+        self.level_at.values().copied().fold(self.updated_at, Timestamp::max)
+    }
 }
 
 /// A webhook in transit.
@@ -273,6 +236,8 @@ impl Shop {
         let item = match self.kind {
             Kind::Shopify => format!("3{number}"),
             Kind::Square | Kind::Treez => format!("2{number}"),
+            // A product is its own variant and its own item.
+            Kind::Blaze => return (format!("1{number}"), format!("1{number}"), format!("1{number}")),
         };
         let variant = if self.kind == Kind::Treez { format!("1{number}") } else { format!("2{number}") };
         let item = if self.kind == Kind::Treez { variant.clone() } else { item };
@@ -301,7 +266,7 @@ impl Shop {
     fn version(&self, at: Timestamp) -> Timestamp {
         match self.kind {
             Kind::Shopify => Timestamp::from_micros(at.as_micros() / SECOND * SECOND),
-            Kind::Square | Kind::Treez => at,
+            Kind::Square | Kind::Treez | Kind::Blaze => at,
         }
     }
 
@@ -309,7 +274,7 @@ impl Shop {
     fn stated(&self, at: Timestamp) -> SourceVersion {
         match self.kind {
             Kind::Shopify => SourceVersion::coarse(at),
-            Kind::Square | Kind::Treez => SourceVersion::exact(at),
+            Kind::Square | Kind::Treez | Kind::Blaze => SourceVersion::exact(at),
         }
     }
 
@@ -319,10 +284,10 @@ impl Shop {
         let available = match (self.kind, known) {
             (_, Some(count)) => Some(Quantity::recorded(*count).ok()?),
             (Kind::Shopify, None) => None,
-            (Kind::Square | Kind::Treez, None) => return None,
+            (Kind::Square | Kind::Treez | Kind::Blaze, None) => return None,
         };
         let at = self.version(good.level_at.get(&place).copied()?);
-        let is_versioned = self.kind != Kind::Treez;
+        let is_versioned = matches!(self.kind, Kind::Shopify | Kind::Square);
         let mut identity = vec![
             "inventory".to_owned(),
             good.item.to_string(),
@@ -390,7 +355,7 @@ impl Shop {
         match self.kind {
             Kind::Shopify => identity.push(dedupe_key.to_owned()),
             Kind::Square => {}
-            Kind::Treez => identity.push(format!("{product:?}")),
+            Kind::Treez | Kind::Blaze => identity.push(format!("{product:?}")),
         }
         let payload = Payload::Product(product);
         let version = Some(self.stated(at));
@@ -439,7 +404,7 @@ impl Shop {
             Kind::Shopify => Content::Full(self.fetched(index, &dedupe_key)),
             Kind::Square if self.goods[index].is_deleted => Content::Full(self.fetched(index, &dedupe_key)),
             Kind::Square => Content::Thin,
-            Kind::Treez => Content::Full(self.report(index, &dedupe_key)),
+            Kind::Treez | Kind::Blaze => Content::Full(self.report(index, &dedupe_key)),
         };
         self.webhook(Some(index), content, by_people)
     }

@@ -2,13 +2,15 @@
 
 mod acts;
 mod calls;
+mod reads;
 
 use crate::{
     check,
+    listed::Lists,
     oracle::Oracle,
     outbound::{self, Connection},
     pipeline::{Delivered, Intake, Pipeline, Reported},
-    plan::{self, Fault, Plan, Step, WebhookFault},
+    plan::{self, Fault, PageFault, Plan, Step, WebhookFault},
     shop::{Content, Kind, NewGood, Read, Shop, Webhook},
     story::Story,
 };
@@ -78,6 +80,8 @@ pub(crate) struct World {
     pub(crate) erased: BTreeSet<ExternalId>,
     pub(crate) last_call: Timestamp,
     pub(crate) connected_at: BTreeMap<ConnectionId, Timestamp>,
+    /// The lists of shops that are only read.
+    pub(crate) lists: BTreeMap<ConnectionId, Lists>,
     queue: BinaryHeap<Reverse<(Timestamp, u64)>>,
     scheduled: BTreeMap<u64, Scheduled>,
     inbox: Vec<Delivered>,
@@ -86,6 +90,7 @@ pub(crate) struct World {
     cut: usize,
     webhook_faults: Vec<VecDeque<WebhookFault>>,
     faults: Vec<VecDeque<Fault>>,
+    page_faults: Vec<VecDeque<PageFault>>,
     number: u64,
     keys: u64,
     /// Keys of the writes that had their effect.
@@ -94,6 +99,8 @@ pub(crate) struct World {
     is_quiet: bool,
     /// Number of events that only parked a notice again.
     reparked: u64,
+    /// Number of steps of reads of lists.
+    read_steps: u64,
 }
 
 /// Runs a plan.
@@ -155,6 +162,7 @@ impl World {
             erased: BTreeSet::new(),
             last_call: plan::BEGIN,
             connected_at: BTreeMap::new(),
+            lists: BTreeMap::new(),
             queue: BinaryHeap::new(),
             scheduled: BTreeMap::new(),
             inbox: Vec::new(),
@@ -163,12 +171,14 @@ impl World {
             cut: usize::MAX,
             webhook_faults: vec![VecDeque::new(); count],
             faults: vec![VecDeque::new(); count],
+            page_faults: vec![VecDeque::new(); count],
             number: 0,
             keys: 0,
             made: BTreeSet::new(),
             epoch: 0,
             is_quiet: false,
             reparked: 0,
+            read_steps: 0,
             shops,
             plan,
         }
@@ -197,10 +207,14 @@ impl World {
         loop {
             let event = self.queue.peek().map(|Reverse((at, _))| *at);
             let due = outbound::next_due(&self.connections, &self.pipeline.record);
-            let Some(next) = event.into_iter().chain(due).min().filter(|next| *next <= end) else { break };
+            let read = self.next_read();
+            let Some(next) = event.into_iter().chain(due).chain(read).min().filter(|next| *next <= end)
+            else {
+                break;
+            };
             self.now = self.now.max(next);
             events += 1;
-            if events > EVENTS_MAX + self.reparked {
+            if events > EVENTS_MAX + self.reparked + self.read_steps {
                 self.oracle.violations.push("it never comes to rest".to_owned());
                 break;
             }
@@ -211,6 +225,7 @@ impl World {
                 self.process(event);
             }
             self.calls();
+            self.reads();
         }
         if self.last_call > Timestamp::from_micros(end.as_micros() - micros(REST_LASTS)) {
             self.oracle.violations.push("platforms are still called when all is at rest".to_owned());
@@ -272,6 +287,10 @@ impl World {
         for good in 0..self.shops[shop].goods.len() {
             self.oracle.holds(&self.shops[shop], good);
         }
+        if kind.is_listed() {
+            let lists = Lists::first(&self.shops[shop].connection, &self.plan.lists, self.now);
+            self.lists.insert(self.shops[shop].connection.clone(), lists);
+        }
         self.full(shop);
     }
 
@@ -285,6 +304,10 @@ impl World {
 
     /// Reports everything of a shop: fetched, or saved unchanged there.
     fn full(&mut self, shop: usize) {
+        if self.shops[shop].kind.is_listed() {
+            // Its lists are read by their schedule.
+            return;
+        }
         if self.shops[shop].json.is_some() {
             for webhook in self.shops[shop].report_everything(self.now) {
                 self.arrives(shop, webhook);
@@ -317,7 +340,7 @@ impl World {
 
     fn send(&mut self, shop: usize, webhooks: Vec<Webhook>, may_be_lost: bool) {
         for mut webhook in webhooks {
-            if !self.is_connected(shop) {
+            if !self.is_connected(shop) || self.shops[shop].kind.is_listed() {
                 continue;
             }
             // Webhooks of orders have no faults.
@@ -449,6 +472,7 @@ impl World {
         self.story.log(self.now, "all is well from now on");
         self.webhook_faults.iter_mut().for_each(VecDeque::clear);
         self.faults.iter_mut().for_each(VecDeque::clear);
+        self.page_faults.iter_mut().for_each(VecDeque::clear);
         self.still_until = self.now;
         self.run_pipeline();
         let again = self.pipeline.take_again(self.now);

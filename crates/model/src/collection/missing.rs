@@ -34,6 +34,12 @@ pub enum MissingVerdict {
     },
 }
 
+/// Returns the number of absences that a complete list counts for an object that it lacks: with a person's acceptance as
+/// many as are needed.
+pub const fn absences(accepts_missing: bool) -> i16 {
+    if accepts_missing { MISSING_IN_A_ROW } else { 1 }
+}
+
 /// Returns the consequence of missing objects. More than a tenth of the known ones (or more than three, if that is more)
 /// don't count, and neither does a list without any object.
 pub fn missing_verdict(counts: MissingCounts, accepts_missing: bool) -> MissingVerdict {

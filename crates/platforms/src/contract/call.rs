@@ -1,6 +1,6 @@
 //! The common part of all calls of a platform's API: access, context and errors.
 
-use model::{Connection, Health, Timestamp};
+use model::{Connection, Health, PageFailure, Timestamp};
 use stage::{Reject, RejectClass};
 use std::time::Duration;
 
@@ -79,6 +79,18 @@ impl CallError {
     /// A failure that the same call may be repeated after.
     pub fn transient(reason: impl Into<String>) -> Self {
         Self::Transient { reason: reason.into() }
+    }
+
+    /// Returns the failure that it is for a page of a list. A refused account is one of all lists, and refuses this one
+    /// if others can be read.
+    pub const fn page_failure(&self) -> PageFailure {
+        match self {
+            Self::RateLimited { after } => PageFailure::RateLimited { after: *after },
+            Self::Conflict | Self::Transient { .. } => PageFailure::Outage,
+            Self::Gone | Self::TooOld(_) | Self::Rejected(_) | Self::AccountRefused(..) => {
+                PageFailure::Refused
+            }
+        }
     }
 
     /// Returns true if the platform refused the credentials: the call wasn't made.

@@ -3,8 +3,8 @@
 use super::{Due, Lists};
 use crate::STAGE;
 use model::{
-    CollectionState, Conflict, ConflictEnd, ConflictKind, Connection, DeliveryId, MISSING_IN_A_ROW,
-    MissingCounts, MissingVerdict, PageFailure, missing_verdict,
+    CollectionState, Conflict, ConflictEnd, ConflictKind, Connection, MissingCounts, MissingVerdict,
+    PageFailure, absences, missing_verdict,
 };
 use runner::now;
 use store::StoreError;
@@ -24,8 +24,7 @@ impl Lists {
             }
             MissingVerdict::Counted { .. } => {
                 store.note_conflict_ended(&no_longer_many(due.connection, due.name())).await?;
-                let by = if accepts { MISSING_IN_A_ROW } else { 1 };
-                store.save_missing(due.row, &state, number, by).await?
+                store.save_missing(due.row, &state, number, absences(accepts)).await?
             }
         };
         if saved {
@@ -38,7 +37,7 @@ impl Lists {
 
     /// Reports some of the objects that are gone; after the last, the read ends.
     pub(super) async fn retire(&self, due: &Due<'_>, mut state: CollectionState) -> Result<(), StoreError> {
-        let Some(read) = &state.read else { return Ok(()) };
+        let Some(read) = state.read.clone() else { return Ok(()) };
         let (store, number, began_at) = (&self.shared.store, read.number, read.began_at);
         let gone = store.gone_objects(&self.connection, due.name(), number).await?;
         if gone.is_empty() {
@@ -51,8 +50,7 @@ impl Lists {
         let target = due.target();
         for key in &gone {
             let Some(object) = due.collections.missing(due.name(), key, began_at) else { continue };
-            let distinct = [&number.to_le_bytes()[..], b"gone", key.as_bytes()].concat();
-            let id = DeliveryId::derive(&self.connection, object.topic, &distinct);
+            let id = read.gone_id(&self.connection, object.topic, key);
             if let Err(error) = self.hand_over(due, &target, (id, object), now()).await {
                 return self.failed(due, state, &PageFailure::OwnOutage, &error.to_string()).await.map(drop);
             }

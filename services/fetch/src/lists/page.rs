@@ -3,7 +3,10 @@
 use super::{Due, Lists, Next, range_of, sort};
 use crate::STAGE;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use model::{CollectionState, DeliveryId, Health, ListRead, PageCounts, PageFailure, RawDigest, Timestamp};
+use model::{
+    CollectionState, DeliveryId, Health, ListRead, ListedObject, PageCounts, PageFailure, RawDigest,
+    Timestamp,
+};
 use outlet::NotAccepted;
 use platforms::{AccountRefusal, CallError, ListPage, Object, Wanted};
 use runner::now;
@@ -41,12 +44,13 @@ impl Lists {
             store.note_account_accepted(due.connection).await?;
         }
         let seen = page.objects.iter().filter(|listed| !listed.key.is_empty()).count() as u64;
-        let keys = page.objects.iter().map(|listed| listed.key.clone()).filter(|key| sort::is_key(key));
+        let keys =
+            page.objects.iter().map(|listed| listed.key.clone()).filter(|key| ListedObject::is_key(key));
         let keys: Vec<String> = keys.collect();
         let known = store.known_objects(&self.connection, due.name(), &keys).await?;
         let sorted = sort::sort(page.objects, known, read.number, read.reports_all);
         let reported = sorted.reported.len() as u64;
-        if let Err(not_accepted) = self.hand_over_all(due, read.number, sorted.reported).await {
+        if let Err(not_accepted) = self.hand_over_all(due, read, sorted.reported).await {
             return self.failed(due, state, &PageFailure::OwnOutage, &not_accepted.to_string()).await;
         }
         runner::kill_point(STAGE, "page_accepted");
@@ -70,13 +74,12 @@ impl Lists {
     async fn hand_over_all(
         &self,
         due: &Due<'_>,
-        number: u64,
+        read: &ListRead,
         objects: Vec<(RawDigest, Object)>,
     ) -> Result<(), NotAccepted> {
         let (target, at) = (&due.target(), now());
         let handed_over = objects.into_iter().map(|(digest, object)| async move {
-            let distinct = [&number.to_le_bytes()[..], digest.as_bytes()].concat();
-            let id = DeliveryId::derive(&self.connection, object.topic, &distinct);
+            let id = read.object_id(&self.connection, object.topic, digest);
             self.hand_over(due, target, (id, object), at).await
         });
         stream::iter(handed_over).buffer_unordered(HANDED_OVER_AT_ONCE).try_collect().await
@@ -112,14 +115,10 @@ impl Lists {
         error: CallError,
     ) -> Result<Next, StoreError> {
         let reason = error.to_string();
-        let failure = match error {
-            CallError::RateLimited { after } => PageFailure::RateLimited { after },
-            CallError::Conflict | CallError::Transient { .. } => PageFailure::Outage,
-            CallError::Gone | CallError::TooOld(_) | CallError::Rejected(_) => PageFailure::Refused,
-            CallError::AccountRefused(refusal, reject) => {
-                return Box::pin(self.account_refused(due, state, refusal, &reject)).await;
-            }
-        };
+        if let CallError::AccountRefused(refusal, reject) = &error {
+            return Box::pin(self.account_refused(due, state, *refusal, reject)).await;
+        }
+        let failure = error.page_failure();
         self.failed(due, state, &failure, &reason).await
     }
 

@@ -1,49 +1,20 @@
-//! Sorts the objects of a page: those to report, those to remember, and the signs of pages that shifted.
+//! Sorts the objects of a page by the digests of their contents.
 
-use model::RawDigest;
+use model::{KnownObject, ListedObject, PageObject, RawDigest, SortedPage};
 use platforms::{Listed, Object};
-use std::collections::HashMap;
-use store::{KnownObject, ListedObject};
-
-/// A page, sorted.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Sorted {
-    /// Objects to report, with the digests of their contents.
-    pub(super) reported: Vec<(RawDigest, Object)>,
-    /// Objects to remember, each once.
-    pub(super) seen: Vec<ListedObject>,
-    /// True if an object was on a former page of the read, is on the page twice, or has a key that can't be remembered:
-    /// the list can't show that another one is missing. An object without a key isn't accounted for.
-    pub(super) has_repeats: bool,
-}
 
 /// Sorts the objects of a page of the read `number`. `known` are those that a former page had.
-pub(super) fn sort(listed: Vec<Listed>, known: Vec<KnownObject>, number: u64, reports_all: bool) -> Sorted {
-    let mut known: HashMap<String, KnownObject> =
-        known.into_iter().map(|known| (known.object.key.clone(), known)).collect();
-    let mut sorted = Sorted { reported: Vec::new(), seen: Vec::new(), has_repeats: false };
-    for Listed { key, object } in listed {
-        let digest = digest(&object);
-        let before = known.get(&key);
-        let is_repeated = before.is_some_and(|before| before.seen_in == number);
-        sorted.has_repeats |= is_repeated || !(key.is_empty() || is_key(&key));
-        if reports_all || before.is_none_or(|before| before.object.digest != digest) {
-            sorted.reported.push((digest, object));
-        }
-        if !is_key(&key) {
-            continue;
-        }
-        let object = ListedObject { key: key.clone(), digest };
-        sorted.seen.retain(|seen| seen.key != key);
-        sorted.seen.push(object.clone());
-        known.insert(key, KnownObject { object, seen_in: number });
-    }
-    sorted
-}
-
-/// Returns whether a key can be remembered.
-pub(super) fn is_key(key: &str) -> bool {
-    (1..=ListedObject::KEY_BYTES_MAX).contains(&key.len()) && !key.contains('\0')
+pub(super) fn sort(
+    listed: Vec<Listed>,
+    known: Vec<KnownObject>,
+    number: u64,
+    reports_all: bool,
+) -> SortedPage<Object> {
+    let object = |Listed { key, object }: Listed| PageObject {
+        object: ListedObject { key, digest: digest(&object) },
+        content: object,
+    };
+    SortedPage::of(listed.into_iter().map(object).collect(), known, (number, reports_all))
 }
 
 /// The digest of an object's content, topic included.
@@ -66,7 +37,7 @@ mod tests {
         KnownObject { object: ListedObject { key: key.to_owned(), digest }, seen_in }
     }
 
-    fn bodies(sorted: &Sorted) -> Vec<&str> {
+    fn bodies(sorted: &SortedPage<Object>) -> Vec<&str> {
         sorted.reported.iter().map(|(_, object)| std::str::from_utf8(&object.body).unwrap()).collect()
     }
 

@@ -9,8 +9,13 @@ use model::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Conflicts that calls open: a replay makes no calls. The write log keeps what people see of them.
-const OF_CALLS: [ConflictKind; 4] =
-    [ConflictKind::WriteRefused, ConflictKind::Flapping, ConflictKind::Unreadable, ConflictKind::NeedsReauth];
+const OF_CALLS: [ConflictKind; 5] = [
+    ConflictKind::WriteRefused,
+    ConflictKind::Flapping,
+    ConflictKind::Unreadable,
+    ConflictKind::NeedsReauth,
+    ConflictKind::ManyMissing,
+];
 
 pub(super) fn is_the_same(world: &World, found: &mut Vec<String>) {
     let record = &world.pipeline.record;

@@ -63,7 +63,7 @@ impl Json {
         currency: Currency,
         now: Timestamp,
     ) -> Option<Box<Self>> {
-        if kind == Kind::Treez {
+        if matches!(kind, Kind::Treez | Kind::Blaze) {
             return None;
         }
         let (account, url) =

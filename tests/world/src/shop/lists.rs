@@ -1,7 +1,7 @@
 //! Complete lists of an item's locations, as Treez reports them: at every other location the item has no stock.
 
 use super::{Good, Kind, place_id};
-use model::{Action, Payload, StockedAt};
+use model::{Action, ExternalId, Payload, StockedAt};
 use platforms::Mapped;
 use rust_decimal::Decimal;
 
@@ -16,12 +16,12 @@ pub(super) const fn is_partial(numbers: u64) -> bool {
 /// The complete list of a good's locations, if the platform reports one.
 pub(super) fn complete(kind: Kind, good: &Good, dedupe_key: &str) -> Option<Mapped> {
     let is_listed = kind == Kind::Treez && good.is_tracked;
-    is_listed.then(|| stocked(good, good.stock.keys().copied(), dedupe_key))
+    is_listed.then(|| stocked(&good.item, good.stock.keys().copied(), dedupe_key))
 }
 
 /// A report that a deleted good is at no location, if the platform makes one.
 pub(super) fn nowhere(kind: Kind, good: &Good) -> Option<Mapped> {
-    (kind == Kind::Treez).then(|| stocked(good, [], "deleted"))
+    matches!(kind, Kind::Treez | Kind::Blaze).then(|| stocked(&good.item, [], "deleted"))
 }
 
 /// Removes a good from a location, with its stock there, or begins with none.
@@ -33,10 +33,15 @@ pub(super) fn change(good: &mut Good, place: usize, is_stocked: bool) {
     }
 }
 
-fn stocked(good: &Good, places: impl IntoIterator<Item = usize>, dedupe_key: &str) -> Mapped {
+/// A complete list of an item's locations.
+pub(super) fn stocked(
+    item: &ExternalId,
+    places: impl IntoIterator<Item = usize>,
+    dedupe_key: &str,
+) -> Mapped {
     let locations: Vec<_> = places.into_iter().map(place_id).collect();
-    let mut identity = vec!["stocked".to_owned(), good.item.to_string(), dedupe_key.to_owned()];
+    let mut identity = vec!["stocked".to_owned(), item.to_string(), dedupe_key.to_owned()];
     identity.extend(locations.iter().map(ToString::to_string));
-    let payload = Payload::Stocked(StockedAt { item: good.item.clone(), locations });
+    let payload = Payload::Stocked(StockedAt { item: item.clone(), locations });
     Mapped { action: Action::Updated, occurred_at: None, version: None, identity, payload }
 }

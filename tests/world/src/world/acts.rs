@@ -63,6 +63,7 @@ impl World {
                 let webhooks = self.shops[shop].edits(good, Edit::Sku(sku), self.now);
                 self.send(shop, webhooks, true);
             }
+            Act::Delete { shop, good } if self.shops[shop].kind.is_listed() => self.delete_listed(shop, good),
             Act::Delete { shop, good } => {
                 for sibling in self.shops[shop].siblings(good) {
                     self.mark_inexact(shop, sibling, "it was deleted");
@@ -109,6 +110,8 @@ impl World {
                     .extend(again.into_iter().rev().map(|it| Delivered { received_at: self.now, ..it }));
                 self.run_pipeline();
             }
+            Act::Page { shop, fault } => self.page_faults[shop].push_back(fault),
+            Act::Full { shop } if self.shops[shop].kind.is_listed() => self.request_reads(shop),
             Act::Full { shop } if self.is_connected(shop) => self.full(shop),
             Act::Full { .. } => {}
             Act::Connect { shop } => self.connect(shop),
@@ -144,7 +147,27 @@ impl World {
             Field::Price => Edit::Price(text.parse().unwrap_or_default()),
         };
         let webhooks = self.shops[shop].edits(good, edit, self.now);
+        if kind.is_listed() {
+            self.oracle.edited_unlisted(shop, good);
+        }
         self.send(shop, webhooks, true);
+    }
+
+    /// Deletes a good of a shop that is only read: its stock is gone with it, and nothing but its absence shows that.
+    fn delete_listed(&mut self, shop: usize, good: usize) {
+        let about = &self.shops[shop].goods[good];
+        if about.is_deleted {
+            return;
+        }
+        let (about, stock) = (about.clone(), about.stock.clone());
+        if self.oracle.is_unlisted(shop, good) {
+            let connection = self.shops[shop].connection.clone();
+            self.oracle.mark_edits_inexact(&connection, &about, &self.pipeline.record);
+        }
+        drop(self.shops[shop].edits(good, Edit::Delete, self.now));
+        for (place, count) in stock {
+            self.oracle.moved(&self.shops, shop, good, place, -count, &self.pipeline.record);
+        }
     }
 
     fn remake(&mut self, shop: usize, good: usize) {
@@ -276,7 +299,7 @@ impl World {
         }
     }
 
-    fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         self.epoch += 1;
         self.pipeline.forget();
         for connection in self.connections.values_mut() {

@@ -1,0 +1,95 @@
+//! The objects of a page: those to report, those to remember, and the signs of pages that shifted.
+
+use super::ListRead;
+use crate::{ConnectionId, DeliveryId, RawDigest};
+use std::collections::HashMap;
+
+/// An object on a page, as it is remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedObject {
+    /// Its identity within its collection: at most [`ListedObject::KEY_BYTES_MAX`].
+    pub key: String,
+    /// Digest of its content.
+    pub digest: RawDigest,
+}
+
+impl ListedObject {
+    /// Upper limit of a key, in bytes.
+    pub const KEY_BYTES_MAX: usize = 1000;
+
+    /// Returns whether an object with that key can be remembered.
+    pub fn is_key(key: &str) -> bool {
+        (1..=Self::KEY_BYTES_MAX).contains(&key.len()) && !key.contains('\0')
+    }
+}
+
+/// An object as a former page had it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownObject {
+    /// Its key and digest.
+    pub object: ListedObject,
+    /// The number of the read that saw it last.
+    pub seen_in: u64,
+}
+
+/// An object on a page, with its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageObject<T> {
+    /// Its key and digest. The key is empty for an object that isn't accounted for.
+    pub object: ListedObject,
+    /// Its content.
+    pub content: T,
+}
+
+/// The objects of a page, sorted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SortedPage<T> {
+    /// Objects to report, with the digests of their contents.
+    pub reported: Vec<(RawDigest, T)>,
+    /// Objects to remember, each once.
+    pub seen: Vec<ListedObject>,
+    /// True if an object was on a former page of the read, is on the page twice, or has a key that can't be remembered:
+    /// the list can't show that another one is missing. An object without a key isn't accounted for.
+    pub has_repeats: bool,
+}
+
+impl<T> SortedPage<T> {
+    /// Sorts the objects of a page of the read `number`. `known` are those that a former page had.
+    pub fn of(page: Vec<PageObject<T>>, known: Vec<KnownObject>, (number, reports_all): (u64, bool)) -> Self {
+        let mut known: HashMap<String, KnownObject> =
+            known.into_iter().map(|known| (known.object.key.clone(), known)).collect();
+        let mut sorted = Self { reported: Vec::new(), seen: Vec::new(), has_repeats: false };
+        for PageObject { object, content } in page {
+            let before = known.get(&object.key);
+            let is_repeated = before.is_some_and(|before| before.seen_in == number);
+            let is_key = ListedObject::is_key(&object.key);
+            sorted.has_repeats |= is_repeated || !(object.key.is_empty() || is_key);
+            if reports_all || before.is_none_or(|before| before.object.digest != object.digest) {
+                sorted.reported.push((object.digest, content));
+            }
+            if !is_key {
+                continue;
+            }
+            sorted.seen.retain(|seen| seen.key != object.key);
+            sorted.seen.push(object.clone());
+            known.insert(object.key.clone(), KnownObject { object, seen_in: number });
+        }
+        sorted
+    }
+}
+
+impl ListRead {
+    /// Returns the id of the delivery of a listed object: the same for a page that is read again.
+    pub fn object_id(&self, connection: &ConnectionId, topic: &str, digest: RawDigest) -> DeliveryId {
+        self.delivery_id(connection, topic, digest.as_bytes(), &[])
+    }
+
+    /// Returns the id of the delivery of an object that is gone.
+    pub fn gone_id(&self, connection: &ConnectionId, topic: &str, key: &str) -> DeliveryId {
+        self.delivery_id(connection, topic, b"gone", key.as_bytes())
+    }
+
+    fn delivery_id(&self, connection: &ConnectionId, topic: &str, kind: &[u8], of: &[u8]) -> DeliveryId {
+        DeliveryId::derive(connection, topic, &[&self.number.to_le_bytes()[..], kind, of].concat())
+    }
+}

@@ -1,0 +1,67 @@
+//! Checks of shops that are only read on a schedule.
+
+use crate::{oracle, world::World};
+use model::{ConflictKind, ConnectionId, ListRead, ReadOutcome, ReadRange};
+
+/// Checks that what a complete list had is in the record if all of it was reported, which is one of seven lists of
+/// everything: the baseline of each level is the shop's number, unless it moved while the list was read.
+pub(crate) fn complete_read(world: &mut World, shop: usize, read: &ListRead, outcome: ReadOutcome) {
+    let is_all = read.reports_all && read.range == ReadRange::Whole;
+    if outcome != ReadOutcome::Complete || !is_all {
+        return;
+    }
+    let of = &world.shops[shop];
+    let mut found = Vec::new();
+    for good in of.gone_and_sold().1.into_iter().filter(|good| good.changed_at() < read.began_at) {
+        for (place, count) in &good.stock {
+            let mirror = world.pipeline.record.mirrors.levels.get(&oracle::key(of, good, *place));
+            let Some(mirror) = mirror else { continue };
+            if mirror.baseline.known().is_some_and(|known| known.decimal() != *count) {
+                let (item, known) = (&good.item, mirror.baseline.known());
+                found.push(format!(
+                    "{item} of {} has {count}, and a complete list left {known:?}",
+                    of.connection
+                ));
+            }
+        }
+    }
+    world.oracle.violations.extend(found);
+}
+
+/// Checks that everything that is sold is linked and shows its last number, and that nothing that is gone is linked, unless
+/// a conflict names its absence.
+pub(super) fn listed_shops_agree(world: &World, found: &mut Vec<String>) {
+    let record = &world.pipeline.record;
+    let listed = world.shops.iter().filter(|shop| world.lists.contains_key(&shop.connection));
+    for shop in listed {
+        let (gone, sold) = shop.gone_and_sold();
+        let link = |good: &crate::shop::Good| {
+            record.links.variants.get(&(shop.connection.clone(), good.variant.clone()))
+        };
+        for good in sold {
+            let is_shown = good.stock.iter().all(|(place, count)| {
+                let mirror = record.mirrors.levels.get(&oracle::key(shop, good, *place));
+                mirror
+                    .and_then(|mirror| mirror.baseline.known())
+                    .is_some_and(|known| known.decimal() == *count)
+            });
+            if link(good).is_none() || !is_shown {
+                let (item, stock, link) = (&good.item, &good.stock, link(good));
+                found.push(format!(
+                    "{item} of {} has {stock:?}, linked to {link:?}, and isn't shown so",
+                    shop.connection
+                ));
+            }
+        }
+        let is_excused = lacks_many(world, &shop.connection);
+        for good in gone.into_iter().filter(|good| link(good).is_some() && !is_excused) {
+            found.push(format!("{} of {} is gone and still linked", good.item, shop.connection));
+        }
+    }
+}
+
+/// Returns true if a conflict is open that more objects are missing than are believed to be gone.
+pub(super) fn lacks_many(world: &World, connection: &ConnectionId) -> bool {
+    let is_it = |(of, kind, _): &crate::record::Open| of == connection && *kind == ConflictKind::ManyMissing;
+    world.pipeline.record.open.iter().any(is_it)
+}
