@@ -1,6 +1,6 @@
 //! Checks of shops that are only read on a schedule.
 
-use crate::{oracle, world::World};
+use crate::{oracle, plan::Act, world::World};
 use model::{ConflictKind, ConnectionId, ListRead, ReadOutcome, ReadRange};
 
 /// Checks that what a complete list had is in the record if all of it was reported, which is one of seven lists of
@@ -32,8 +32,8 @@ pub(crate) fn complete_read(world: &mut World, shop: usize, read: &ListRead, out
 /// a conflict names its absence.
 pub(super) fn listed_shops_agree(world: &World, found: &mut Vec<String>) {
     let record = &world.pipeline.record;
-    let listed = world.shops.iter().filter(|shop| world.lists.contains_key(&shop.connection));
-    for shop in listed {
+    let is_listed = |shop: &crate::shop::Shop| world.lists.contains_key(&shop.connection);
+    for (index, shop) in world.shops.iter().enumerate().filter(|(_, shop)| is_listed(shop)) {
         let (gone, sold) = shop.gone_and_sold();
         let link = |good: &crate::shop::Good| {
             record.links.variants.get(&(shop.connection.clone(), good.variant.clone()))
@@ -54,13 +54,18 @@ pub(super) fn listed_shops_agree(world: &World, found: &mut Vec<String>) {
             }
         }
         let is_excused = lacks_many(world, &shop.connection);
-        for good in gone.into_iter().filter(|good| link(good).is_some() && !is_excused) {
+        // A deletion retires the variants of the linked product, and not one that was linked to another by hand.
+        let is_by_hand = world.plan.steps.iter().any(|step| match step.act {
+            Act::Link { shop: of, .. } | Act::Unlink { shop: of, .. } => of == index,
+            _ => false,
+        });
+        for good in gone.into_iter().filter(|good| link(good).is_some() && !is_excused && !is_by_hand) {
             found.push(format!("{} of {} is gone and still linked", good.item, shop.connection));
         }
     }
 }
 
-/// Returns true if a conflict is open that more objects are missing than are believed to be gone.
+/// Returns true if a conflict is open that more objects are missing than may count as gone.
 pub(super) fn lacks_many(world: &World, connection: &ConnectionId) -> bool {
     let is_it = |(of, kind, _): &crate::record::Open| of == connection && *kind == ConflictKind::ManyMissing;
     world.pipeline.record.open.iter().any(is_it)
