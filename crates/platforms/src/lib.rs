@@ -15,6 +15,8 @@ mod json;
 mod leaflogix;
 mod list;
 mod packages;
+#[cfg(test)]
+mod sample;
 mod schema;
 mod shopify;
 mod square;

@@ -30,7 +30,7 @@ use tokio::time::{Instant, sleep};
 const LISTS: [&str; 2] = ["products", "levels"];
 /// Interval between two looks at the record.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Time without a further page after which the measurement fails.
+/// Time without a further page or outcome after which the measurement fails.
 const STALLED: Duration = Duration::from_mins(5);
 /// The pieces of each item.
 const PIECES: i64 = 100;
@@ -194,22 +194,24 @@ impl Listed {
 
 /// Waits until every list is complete and each accepted delivery has its outcome.
 async fn until_read(servers: &Servers, shops: &mut [Listed], began: Instant) -> Result<(), Failed> {
-    let (mut objects, mut changed) = (0, Instant::now());
+    let (mut state, mut changed) = ((0, 0), Instant::now());
     loop {
         sleep(LOOK_EVERY).await;
         for listed in &mut *shops {
             listed.look(servers, began).await?;
         }
         let in_flight = servers.store.in_flight().await?;
-        let is_read = shops.iter().all(|listed| listed.seconds.is_some());
-        if is_read && in_flight == 0 {
+        if in_flight == 0 && shops.iter().all(|listed| listed.seconds.is_some()) {
             return Ok(());
         }
         let now = (shops.iter().map(|listed| listed.objects).sum::<u64>(), in_flight);
-        if now != (objects, in_flight) || in_flight > 0 {
-            (objects, changed) = (now.0, Instant::now());
+        if now != state {
+            (state, changed) = (now, Instant::now());
         } else if changed.elapsed() > STALLED {
-            return Err(Failed::Other(format!("after {objects} objects no further page was read")));
+            let (objects, _) = state;
+            return Err(Failed::Other(format!(
+                "after {objects} objects nothing went on; {in_flight} deliveries are in flight"
+            )));
         }
     }
 }

@@ -61,28 +61,8 @@ fn deleted(entity: EntityKind, external: ExternalId, at: Timestamp) -> Mapped {
 /// A delivery of `topic` with `body`.
 #[cfg(test)]
 pub(super) fn tests_delivery(topic: &str, body: &Value) -> Delivery {
-    let id = model::DeliveryId::from_bytes([1; 16]);
-    let origin = model::Origin {
-        tenant: model::TenantId::new("tenant").unwrap(),
-        store: model::StoreId::new("store").unwrap(),
-        connection: model::ConnectionId::new("connection").unwrap(),
-        platform: model::PlatformName::new("blaze").unwrap(),
-    };
-    Delivery {
-        id,
-        origin,
-        kind: model::DeliveryKind::Platform(topic.into()),
-        received_at: Timestamp::parse("2026-07-02T10:00:00Z").unwrap(),
-        source: model::Source::Fetch,
-        cause: None,
-        asked_by: None,
-        attempt: 0,
-        currency: None,
-        account: None,
-        headers: Vec::new(),
-        trace: model::TraceParent::from_delivery(id),
-        body: body.to_string().into_bytes().into(),
-    }
+    let received_at = Timestamp::parse("2026-07-02T10:00:00Z").unwrap();
+    Delivery { received_at, ..crate::sample::delivery("blaze", topic, body) }
 }
 
 #[cfg(test)]

@@ -25,25 +25,5 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
 /// A delivery of `topic` with `body`, as one of our own reads hands it over.
 #[cfg(test)]
 pub(super) fn tests_delivery(topic: &str, body: &Value) -> Delivery {
-    let id = model::DeliveryId::from_bytes([1; 16]);
-    Delivery {
-        id,
-        origin: model::Origin {
-            tenant: model::TenantId::new("tenant").unwrap(),
-            store: model::StoreId::new("store").unwrap(),
-            connection: model::ConnectionId::new("connection").unwrap(),
-            platform: model::PlatformName::new("flowhub").unwrap(),
-        },
-        kind: model::DeliveryKind::Platform(topic.into()),
-        received_at: model::Timestamp::from_micros(0),
-        source: model::Source::Fetch,
-        cause: None,
-        asked_by: None,
-        attempt: 0,
-        currency: None,
-        account: None,
-        headers: Vec::new(),
-        trace: model::TraceParent::from_delivery(id),
-        body: body.to_string().into_bytes().into(),
-    }
+    crate::sample::delivery("flowhub", topic, body)
 }

@@ -86,28 +86,7 @@ fn required_id(of: &Object<'_>, key: &str) -> Result<ExternalId, Reject> {
 /// A delivery of `topic` with `body`.
 #[cfg(test)]
 pub(super) fn tests_delivery(topic: &str, body: &Value) -> Delivery {
-    let id = model::DeliveryId::from_bytes([1; 16]);
-    let origin = model::Origin {
-        tenant: model::TenantId::new("tenant").unwrap(),
-        store: model::StoreId::new("store").unwrap(),
-        connection: model::ConnectionId::new("connection").unwrap(),
-        platform: model::PlatformName::new("treez").unwrap(),
-    };
-    Delivery {
-        id,
-        origin,
-        kind: model::DeliveryKind::Platform(topic.into()),
-        received_at: model::Timestamp::from_micros(0),
-        source: model::Source::Webhook,
-        cause: None,
-        asked_by: None,
-        attempt: 0,
-        currency: None,
-        account: None,
-        headers: Vec::new(),
-        trace: model::TraceParent::from_delivery(id),
-        body: body.to_string().into_bytes().into(),
-    }
+    Delivery { source: model::Source::Webhook, ..crate::sample::delivery("treez", topic, body) }
 }
 
 #[cfg(test)]
