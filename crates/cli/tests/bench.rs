@@ -68,9 +68,8 @@ fn shops_whose_webhooks_are_all_lost_agree_after_their_next_reads() {
         let collections = platform.collections();
         collections.is_some_and(|lists| lists.all().iter().any(|list| list.name == "levels"))
     };
-    let is_written = |platform: &&&dyn platforms::Platform| {
-        platform.write_limits(model::MirrorKind::Inventory).is_some()
-    };
+    let is_written =
+        |platform: &&&dyn platforms::Platform| platform.write_limits(model::MirrorKind::Inventory).is_some();
     let listed = || platforms::all().iter().filter(has_levels);
     let polled = listed().find(|platform| platform.webhooks().is_none()).expect("a till without webhooks");
     let written: Vec<_> = listed().filter(is_written).map(|platform| platform.name()).collect();
