@@ -112,7 +112,7 @@ impl World {
             }
             Act::Page { shop, fault } => self.page_faults[shop].push_back(fault),
             Act::Full { shop } if self.lists.contains_key(&self.shops[shop].connection) => {
-                self.request_reads(shop)
+                self.request_reads(shop);
             }
             Act::Full { shop } if self.is_connected(shop) => self.full(shop),
             Act::Full { .. } => {}
