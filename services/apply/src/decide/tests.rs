@@ -8,6 +8,7 @@ mod edits;
 mod late;
 mod ledger;
 mod locations;
+mod matched;
 mod open_conflicts;
 mod orders;
 mod promotions;
