@@ -3,6 +3,7 @@
 mod customer;
 mod item;
 mod order;
+mod settlement;
 
 use crate::{MapContext, Mapped, Rows, field::Object};
 use model::{Delivery, Money, Payload, Quantity, SourceVersion, Timestamp};

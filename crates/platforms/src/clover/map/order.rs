@@ -1,6 +1,6 @@
 //! Orders, as fetched.
 
-use super::{deleted, first, money, time, version};
+use super::{deleted, first, money, settlement::settlement, time, version};
 use crate::{
     MapContext, Mapped,
     clover::{LINES_COMPLETE, reader::LINES_LISTED_MAX},
@@ -50,6 +50,7 @@ pub(super) fn order(root: &Object<'_>, context: MapContext) -> Result<Mapped, Re
             employee: employee(root)?,
             refund_of: None,
             lines: lines(root, context)?,
+            settlement: settlement(root, context)?,
             external,
         }),
     })
