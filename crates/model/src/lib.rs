@@ -40,8 +40,8 @@ pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Var
 pub use collection::{
     CollectionPick, CollectionState, DueCollection, EndedRead, KnownObject, ListRead, ListedObject,
     MISSING_IN_A_ROW, MissingCounts, MissingVerdict, PAGE_ATTEMPTS_MAX, PAGES_MAX, PageCounts, PageFailure,
-    PageObject, ReadOutcome, ReadPhase, ReadPlan, ReadRange, ReadRequest, Requested, SortedPage, Spread,
-    absences, missing_verdict, pick_collection,
+    PageObject, PageRead, ReadOutcome, ReadPhase, ReadPlan, ReadRange, ReadRequest, Requested, SortedPage,
+    Spread, absences, missing_verdict, pick_collection,
 };
 pub use conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use connection::{Connection, Rules};

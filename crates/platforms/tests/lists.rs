@@ -8,10 +8,11 @@ mod overlap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::TimeDelta;
 use model::{Action, OrderStatus, Payload, Timestamp};
-use open::{Open, lists};
+use open::{Open, PAGES_MAX, lists};
 use platforms::{
-    AccountRefusal, CallError, Collections, HttpReply, HttpRequest, Mapped, Object, Range, Reads, Wanted,
+    AccountRefusal, CallError, Collections, HttpReply, HttpRequest, ListPage, Mapped, Object, Range, Reads, Wanted,
 };
+use simulator::NewVariant;
 use std::collections::{BTreeMap, BTreeSet};
 
 fn has(lists: &dyn Collections, name: &str) -> bool {
@@ -253,6 +254,77 @@ fn every_page_of_a_list_is_read_and_every_object_of_it_is_mapped() {
             assert_eq!((keys.len(), listed.len()), (expected, expected), "{label}");
             assert!(listed.iter().all(|listed| !open.mapped(&listed.object).is_empty()), "{label}");
         }
+    }
+}
+
+#[test]
+fn a_product_with_several_variants_is_listed_with_all_of_them_and_their_levels() {
+    let mut several = 0;
+    for (platform, _) in lists().into_iter().filter(|(_, lists)| has(*lists, "products")) {
+        let mut open = Open::new(platform);
+        let now = open.later();
+        let variants = ["S", "M"].map(|sku| NewVariant::stocked(sku, 1_999, 4, &open.locations));
+        // Some platforms' products have one variant each.
+        let Ok(ids) = open.machine.add_product("Shirt", &variants, now) else { continue };
+        several += 1;
+        open.log_in();
+        let listed: BTreeSet<String> = open
+            .events("products")
+            .into_iter()
+            .filter_map(|mapped| match mapped.payload {
+                Payload::Product(product) => Some(product.variants),
+                _ => None,
+            })
+            .flatten()
+            .map(|variant| variant.external.to_string())
+            .collect();
+        let expected: BTreeSet<_> = ids.iter().map(|ids| ids.variant.clone()).collect();
+        assert_eq!(listed, expected, "{}", platform.name());
+        if has(platform.collections().unwrap(), "levels") {
+            let levels: Vec<_> = open.levels().into_values().collect();
+            assert_eq!(levels, ["4", "4"], "{}", platform.name());
+        }
+    }
+    assert!(several > 1, "{several} platforms have products with several variants");
+}
+
+#[test]
+fn a_list_that_shifts_while_it_is_read_passes_nothing_over_unnoticed() {
+    for (platform, lists) in lists() {
+        let whole = lists.all().iter().any(|known| known.name == "products" && known.reads != Reads::Whole);
+        // The cursors of Square are its own affair.
+        if !whole || platform.name() == "square" {
+            continue;
+        }
+        let mut open = Open::new(platform);
+        let ids: Vec<_> = (0..230).map(|number| open.add("Tea", &format!("S-{number}"), 1)).collect();
+        open.log_in();
+        let (mut cursor, mut seen, mut totals) = (None::<String>, Vec::new(), BTreeSet::new());
+        for page in 0..PAGES_MAX {
+            if page == 1 {
+                for ids in ids.iter().step_by(9) {
+                    let now = open.later();
+                    open.machine.delete_product(&ids.product, now).unwrap();
+                }
+                open.log_in();
+            }
+            let ListPage { objects, next, total } = open.page("products", Range::Whole, cursor.as_deref());
+            seen.extend(objects.into_iter().map(|listed| listed.key).filter(|key| !key.is_empty()));
+            totals.extend(total);
+            cursor = next.map(|next| next.cursor);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let keys: BTreeSet<_> = seen.iter().map(String::as_str).collect();
+        let passed_over = ids
+            .iter()
+            .enumerate()
+            .filter(|(number, ids)| number % 9 != 0 && !keys.contains(ids.product.as_str()));
+        let is_noticed = keys.len() < seen.len()
+            || totals.len() > 1
+            || totals.iter().any(|total| usize::try_from(*total) != Ok(seen.len()));
+        assert!(passed_over.count() == 0 || is_noticed, "{}", platform.name());
     }
 }
 

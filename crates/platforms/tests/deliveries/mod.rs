@@ -116,9 +116,14 @@ pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
         "shopify" => &["inventory_level/read", "product/read"],
         "square" => &["catalog.object", "inventory.count", "inventory.count.absent", "order.object"],
         "treez" => &["LEVEL_ABSENT", "PRODUCT_STOCK"],
-        "woocommerce" => {
-            &["level.absent", "product.absent", "product.read", "variation.read", "variations.read"]
-        }
+        "woocommerce" => &[
+            "level.absent",
+            "level.read",
+            "product.absent",
+            "product.read",
+            "variation.read",
+            "variations.read",
+        ],
         _ => &[],
     }
 }

@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, sync::Arc};
 const BASE: &str = "https://api.example.com";
 const WEBHOOKS: &str = "https://hooks.example.com/webhooks/suite";
 /// Upper limit of pages of one list here.
-const PAGES_MAX: usize = 50;
+pub(crate) const PAGES_MAX: usize = 50;
 
 /// More than any test spends.
 const POINTS_PER_SECOND: f64 = 1_000_000.0;
@@ -95,18 +95,9 @@ impl Open {
 
     /// Reads every page of a list as the caller of the contract does.
     pub(crate) fn read(&mut self, collection: &str, range: Range) -> Vec<platforms::Listed> {
-        let lists = self.platform.collections().unwrap();
         let (mut cursor, mut listed) = (None::<String>, Vec::new());
         for _ in 0..PAGES_MAX {
-            let wanted = Wanted { collection, range, cursor: cursor.as_deref() };
-            let request = lists.request(&wanted, &self.context()).unwrap();
-            let label = format!("{} {collection} {}", self.platform.name(), request.url);
-            let reply = self.call(&request);
-            let headers: Vec<(String, String)> =
-                reply.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-            let read = HttpReply { headers: &headers, ..HttpReply::new(reply.status, &reply.body) };
-            let page = lists.page(&wanted, &self.context(), &read);
-            let ListPage { objects, next, .. } = page.unwrap_or_else(|error| panic!("{label}: {error:?}"));
+            let ListPage { objects, next, .. } = self.page(collection, range, cursor.as_deref());
             listed.extend(objects);
             match next {
                 Some(next) => cursor = Some(next.cursor),
@@ -114,6 +105,19 @@ impl Open {
             }
         }
         panic!("{} {collection}: more than {PAGES_MAX} pages", self.platform.name());
+    }
+
+    pub(crate) fn page(&mut self, collection: &str, range: Range, cursor: Option<&str>) -> ListPage {
+        let lists = self.platform.collections().unwrap();
+        let wanted = Wanted { collection, range, cursor };
+        let request = lists.request(&wanted, &self.context()).unwrap();
+        let label = format!("{} {collection} {}", self.platform.name(), request.url);
+        let reply = self.call(&request);
+        let headers: Vec<(String, String)> =
+            reply.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let read = HttpReply { headers: &headers, ..HttpReply::new(reply.status, &reply.body) };
+        let page = lists.page(&wanted, &self.context(), &read);
+        page.unwrap_or_else(|error| panic!("{label}: {error:?}"))
     }
 
     pub(crate) fn everything(&mut self, collection: &str) -> Vec<platforms::Listed> {
