@@ -15,6 +15,7 @@ mod json;
 mod leaflogix;
 mod list;
 mod packages;
+mod promotion;
 #[cfg(test)]
 mod sample;
 mod schema;
