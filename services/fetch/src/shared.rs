@@ -1,10 +1,14 @@
 //! The resources that all partitions of the service share.
 
 use crate::{measure::Measure, schedule::ScheduledReads};
+use model::Partition;
 use outlet::Fetcher;
 use platforms::Validator;
 use runner::{Alerts, Service};
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Mutex,
+};
 use store::{Changed, Store};
 use tokio::sync::{Semaphore, broadcast};
 
@@ -21,4 +25,6 @@ pub(crate) struct Shared {
     /// A permit for each page of a list that may be held at once.
     pub(crate) pages: Semaphore,
     pub(crate) measure: Measure,
+    /// The partitions that this process works on.
+    pub(crate) owned: Mutex<BTreeSet<Partition>>,
 }
