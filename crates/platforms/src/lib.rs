@@ -14,11 +14,13 @@ mod flowhub;
 mod json;
 mod leaflogix;
 mod list;
+mod offset_list;
 mod packages;
 mod promotion;
 #[cfg(test)]
 mod sample;
 mod schema;
+mod settlement;
 mod shopify;
 mod square;
 mod text;

@@ -42,6 +42,11 @@ impl Drop for Owned {
     }
 }
 
+/// Looks at promotions until the task is aborted.
+pub(crate) async fn watch(shared: Arc<Shared>) {
+    shared.watch_promotions().await;
+}
+
 impl Shared {
     /// Counts a partition among those of this process.
     pub(crate) fn own(self: &Arc<Self>, partition: Partition) -> Owned {
@@ -54,8 +59,7 @@ impl Shared {
         self.owned.lock().unwrap_or_else(PoisonError::into_inner).contains(&partition)
     }
 
-    /// Looks at promotions until the task is aborted.
-    pub(crate) async fn watch_promotions(&self) {
+    async fn watch_promotions(&self) {
         let mut handed_over = HandedOver::new();
         let mut changes = self.changes.subscribe();
         // Zones may have been changed while nobody watched.

@@ -1,6 +1,10 @@
 //! The resources that all partitions of the service share.
 
-use crate::{measure::Measure, schedule::ScheduledReads};
+use crate::{
+    matches::{MatchMeasure, Matching},
+    measure::Measure,
+    schedule::ScheduledReads,
+};
 use model::Partition;
 use outlet::Fetcher;
 use platforms::Validator;
@@ -25,6 +29,8 @@ pub(crate) struct Shared {
     /// A permit for each page of a list that may be held at once.
     pub(crate) pages: Semaphore,
     pub(crate) measure: Measure,
+    pub(crate) matching: Matching,
+    pub(crate) match_measure: MatchMeasure,
     /// The partitions that this process works on.
     pub(crate) owned: Mutex<BTreeSet<Partition>>,
 }

@@ -4,6 +4,7 @@ mod customer;
 mod discount;
 mod levels;
 mod product;
+mod settlement;
 mod transaction;
 
 use crate::{MapContext, Rows, field::Object};

@@ -8,6 +8,7 @@ mod people;
 mod period;
 mod pricing;
 mod sales;
+mod settlement;
 
 use crate::{MapContext, Rows, field::Object};
 use model::{Currency, Money, SourceVersion};

@@ -119,7 +119,7 @@ pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
             "promotion.absent",
             "transaction",
         ],
-        "clover" => &["customer", "item", "order"],
+        "clover" => &["customer", "item", "item_stock", "order"],
         "flowhub" => &["customer", "inventory", "order", "product"],
         "leaflogix" => &["customer", "discount", "discount_absent", "inventory", "product", "transaction"],
         "shopify" => &["inventory_level/read", "product/read"],
