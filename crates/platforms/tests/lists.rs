@@ -12,8 +12,23 @@ use open::{Open, PAGES_MAX, lists};
 use platforms::{
     AccountRefusal, CallError, Collections, HttpReply, HttpRequest, ListPage, Mapped, Object, Range, Reads, Wanted,
 };
-use simulator::NewVariant;
+use simulator::{NewPromotion, NewVariant};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Number of promotions of a shop: more than one page of some lists.
+const PROMOTIONS: usize = 130;
+
+/// A promotion of a product.
+fn promotion(number: usize, product: &str) -> NewPromotion {
+    NewPromotion {
+        title: format!("Promotion {number}"),
+        percent: 10,
+        product: Some(product.to_owned()),
+        from: Some("2026-06-01T00:00:00Z".parse().unwrap()),
+        until: Some("2026-08-01T00:00:00Z".parse().unwrap()),
+        daily: None,
+    }
+}
 
 fn has(lists: &dyn Collections, name: &str) -> bool {
     lists.all().iter().any(|known| known.name == name)
@@ -238,6 +253,9 @@ fn every_page_of_a_list_is_read_and_every_object_of_it_is_mapped() {
         for _ in 0..30 {
             open.machine.sell(&first.item, &location, 1.into(), now).unwrap();
         }
+        for number in 0..PROMOTIONS {
+            open.machine.add_promotion(promotion(number, &first.product), now).unwrap();
+        }
         open.log_in();
         for known in lists.all() {
             let label = format!("{} {}", platform.name(), known.name);
@@ -248,6 +266,7 @@ fn every_page_of_a_list_is_read_and_every_object_of_it_is_mapped() {
                 "products" | "levels" => 260,
                 "orders" => 30,
                 "customers" => 60,
+                "promotions" => PROMOTIONS,
                 other => panic!("{other}: the simulated shop has none"),
             };
             let keys: BTreeSet<_> = listed.iter().map(|listed| &listed.key).collect();
@@ -362,5 +381,47 @@ fn what_is_missing_is_mapped_as_gone() {
             assert!(is_deleted || known.name != "products", "{label}");
         }
         assert_eq!(lists.missing("no such list", "77", open.now.into()), None, "{}", platform.name());
+    }
+}
+
+#[test]
+fn a_promotion_is_listed_with_its_product_its_reward_and_its_times() {
+    use model::promotion::{Condition, Percent, Reward, is_active};
+    for (platform, lists) in lists().into_iter().filter(|(_, lists)| has(*lists, "promotions")) {
+        let mut open = Open::new(platform);
+        let tea = open.add("Tea", "A", 1);
+        let now = open.later();
+        open.machine.add_promotion(promotion(1, &tea.product), now).unwrap();
+        let events = open.events("promotions");
+        let [mapped] = events.as_slice() else { panic!("{}: {events:?}", platform.name()) };
+        let Payload::Promotion(promotion) = &mapped.payload else {
+            panic!("{}: {mapped:?}", platform.name())
+        };
+        let label = format!("{}: {promotion:?}", platform.name());
+        assert_eq!(promotion.name.as_deref(), Some("Promotion 1"), "{label}");
+        let zone = model::Zone::UTC;
+        for (at, expected) in [
+            ("2026-05-31T23:59:59Z", false),
+            ("2026-06-01T00:00:00Z", true),
+            ("2026-07-31T23:59:59Z", true),
+            ("2026-08-01T00:00:01Z", false),
+        ] {
+            assert_eq!(is_active(promotion, Timestamp::parse(at).unwrap(), zone), expected, "{at} {label}");
+        }
+        let named = promotion
+            .targets
+            .scope
+            .targets()
+            .iter()
+            .any(|target| format!("{target:?}").contains(&tea.product));
+        assert!(named, "{label}");
+        // A platform whose amounts of rewards aren't known says so, and its promotions change no price.
+        let ten = Reward::PercentOff { percent: Percent::parse("10").unwrap(), at_most: None };
+        let is_unknown = promotion.reward == Reward::Other && promotion.conditions == [Condition::Other];
+        assert!(promotion.reward == ten && promotion.conditions.is_empty() || is_unknown, "{label}");
+        let listed = open.everything("promotions").remove(0);
+        let gone = lists.missing("promotions", &listed.key, open.now.into()).unwrap();
+        let gone = open.mapped(&gone).remove(0);
+        assert_eq!((gone.action, gone.payload.external()), (Action::Deleted, &promotion.external), "{label}");
     }
 }

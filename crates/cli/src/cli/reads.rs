@@ -73,6 +73,6 @@ pub(crate) struct Listed {
     pub(crate) collection: Vec<String>,
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).map_err(|error| error.to_string())
 }

@@ -16,6 +16,7 @@ fn all() -> Vec<Declared> {
         crate::apply::statements(),
         crate::claims::all_statements(),
         crate::collections::statements(),
+        crate::promotions::statements(),
         crate::conflicts::statements(),
         crate::connection_list::statements(),
         crate::connection_states::statements(),
