@@ -11,6 +11,7 @@ mod bad_headers;
 mod bad_weeks;
 mod batches;
 mod broker_faults;
+mod budgets;
 mod cases;
 mod clients;
 mod cluster;

@@ -5,6 +5,7 @@
 
 mod account;
 pub mod bounds;
+mod call_budget;
 mod call_gate;
 mod catalog;
 mod collection;
@@ -34,6 +35,9 @@ mod zone;
 
 pub use account::{AccountNotice, Duty};
 pub use bounds::OutOfBounds;
+pub use call_budget::{
+    CallBudget, CallClass, CallGrant, CallRate, CallWant, LEASE_FOR, SHARE_OF_WAITING, SHARE_WITHOUT_RECORD,
+};
 pub use call_gate::{AccountState, CallGate, Health};
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Variant};
 pub use collection::{

@@ -2,7 +2,9 @@
 
 use crate::{Accounts, Budgets, Client, Failed, NotAccepted, Refusable, accept};
 use bus::Bus;
-use model::{AskedBy, Delivery, DeliveryId, DeliveryKind, Origin, RawDigest, Source, Timestamp, TraceParent};
+use model::{
+    AskedBy, CallClass, Delivery, DeliveryId, DeliveryKind, Origin, RawDigest, Source, Timestamp, TraceParent,
+};
 use platforms::{
     Access, AccountRefusal, CallContext, CallError, Fetch, ListPage, Object, Platform, Reader, Wanted,
 };
@@ -141,10 +143,11 @@ impl Fetcher {
         let mut count = 0;
         for _ in 0..PAGES_MAX {
             let Some(request) = next else { return Ok(count) };
-            self.budgets.wait(&target.origin.connection, platform).await;
+            self.budgets.wait(target.connection, platform, class_of(wanted)).await?;
             let called = self.client.call(request, target.trace.as_ref()).await;
             let reply = called.map_err(Failed::into_call_error)?;
-            let page = reader.page(wanted, &context, &reply.as_reply())?;
+            let page = reader.page(wanted, &context, &reply.as_reply());
+            let page = self.budgets.heed(target.connection, platform, page).await?;
             for Object { topic, body } in page.objects {
                 let key = match wanted {
                     Fetch::Notified { .. } => RawDigest::of(&body).as_bytes().to_vec(),
@@ -172,10 +175,11 @@ impl Fetcher {
         let read = |access: Access| async move {
             let context = CallContext { access: &access, idempotency_key: "", now };
             let request = collections.request(wanted, &context)?;
-            self.budgets.wait(&target.origin.connection, platform).await;
+            self.budgets.wait(target.connection, platform, CallClass::List).await?;
             let called = self.client.call(request, target.trace.as_ref()).await;
             let reply = called.map_err(Failed::into_call_error)?;
-            collections.page(wanted, &context, &reply.as_reply())
+            let page = collections.page(wanted, &context, &reply.as_reply());
+            self.budgets.heed(target.connection, platform, page).await
         };
         self.accounts.with_access(target.connection, platform, now, read).await?
     }
@@ -205,6 +209,15 @@ impl Fetcher {
             body: body.into(),
         };
         accept(&self.bus, &delivery).await
+    }
+}
+
+/// The purpose of fetching an object. A product that a mirror waits for is read for its price or text.
+const fn class_of(wanted: &Fetch<'_>) -> CallClass {
+    match wanted {
+        Fetch::Level { .. } => CallClass::Stock,
+        Fetch::Notified { .. } => CallClass::Notice,
+        Fetch::Product { .. } => CallClass::Price,
     }
 }
 

@@ -65,8 +65,8 @@ pub async fn serve(
     calls: CallsConfig,
     reads: ScheduledReads,
 ) -> Result<(), Failure> {
+    let budgets = Budgets::new(store.clone(), &calls);
     let client = Client::new(calls).map_err(|error| Fault::new("the HTTP client", error))?;
-    let budgets = Budgets::default();
     let accounts = Accounts::new(store.clone(), client.clone(), budgets.clone());
     let fetcher = Fetcher::new(service.bus.clone(), client, budgets, accounts);
     let (changes, _) = broadcast::channel(CHANGES_MAX);

@@ -15,6 +15,7 @@ fn all() -> Vec<Declared> {
         crate::access_tokens::statements(),
         crate::apply::statements(),
         crate::claims::all_statements(),
+        crate::call_budgets::statements(),
         crate::collections::statements(),
         crate::conflicts::statements(),
         crate::connection_list::statements(),
