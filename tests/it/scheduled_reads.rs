@@ -2,7 +2,8 @@
 //! a crash.
 
 use crate::{PATIENCE, command_line::tillflow};
-use model::{ConflictKind, Quantity};
+use chrono::Timelike as _;
+use model::{ConflictKind, Quantity, Timestamp, Zone};
 use simulator::NewVariant;
 use std::{os::unix::process::ExitStatusExt as _, time::Duration};
 use store::{CollectionRow, ConflictFilter};
@@ -259,4 +260,41 @@ async fn a_person_has_lists_read_at_once_accepts_what_is_missing_and_fills_gaps(
     );
     assert_eq!(tillflow(&world, &["sync", "status", "--connection", "nobody"]).await.code, 1);
     world.assert_sound(&merchant).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_reads_have_the_times_of_the_stores_clock_that_a_person_chose() {
+    let (world, _, account) = open("square", &Program::ALL, &["every_seconds = 3600"]).await;
+    world.sql("UPDATE stores SET timezone = 'America/Denver'").await;
+    let connection = account.connection.as_str();
+    let run = ["sync", "run", "--connection", connection, "--whole"];
+    tillflow(&world, &run).await.well();
+    let times = async |more: &[&str]| {
+        tillflow(&world, &[&["sync", "times", "--connection", connection][..], more].concat()).await
+    };
+    let shown = async |pattern: Option<&str>, hour: u32| {
+        until("the next whole read", async || {
+            let lines = tillflow(&world, &["sync", "status", "--connection", connection]).await.well();
+            let line = lines.iter().find(|line| line["collection"] == "products").expect("it was read");
+            let due = line["whole_due_at"].as_str().ok_or_else(|| line.to_string())?;
+            let due = Timestamp::parse(due).expect("a time");
+            let local = Zone::parse("America/Denver").expect("a zone").local(due);
+            if line["whole_times"].as_str() == pattern && local.hour() == hour {
+                Ok(())
+            } else {
+                Err(line.to_string())
+            }
+        })
+        .await;
+    };
+    shown(None, 3).await;
+    times(&["--collection", "products", "--at", "0 4 * * *"]).await.well();
+    shown(Some("0 4 * * *"), 4).await;
+    times(&["--default"]).await.well();
+    shown(None, 3).await;
+    for wrong in ["04:00", "0 0 31 2 *", "0 0 4 * * *"] {
+        assert_eq!(times(&["--at", wrong]).await.code, 2, "{wrong}");
+    }
+    assert_eq!(times(&["--collection", "nothing", "--default"]).await.code, 1);
+    assert_eq!(times(&[]).await.code, 2, "neither times nor the default");
 }

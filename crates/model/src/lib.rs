@@ -41,10 +41,10 @@ pub use call_budget::{
 pub use call_gate::{AccountState, CallGate, Health};
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Variant};
 pub use collection::{
-    CollectionPick, CollectionState, DueCollection, EndedRead, KnownObject, ListRead, ListedObject,
-    MISSING_IN_A_ROW, MissingCounts, MissingVerdict, PAGE_ATTEMPTS_MAX, PAGES_MAX, PageCounts, PageFailure,
-    PageObject, ReadOutcome, ReadPhase, ReadPlan, ReadRange, ReadRequest, Requested, SortedPage, Spread,
-    absences, missing_verdict, pick_collection,
+    CollectionPick, CollectionState, DueCollection, EndedRead, InvalidReadTimes, KnownObject, ListRead,
+    ListedObject, MISSING_IN_A_ROW, MissingCounts, MissingVerdict, PAGE_ATTEMPTS_MAX, PAGES_MAX, PageCounts,
+    PageFailure, PageObject, QUIET_HOUR, ReadOutcome, ReadPhase, ReadPlan, ReadRange, ReadRequest, ReadTimes,
+    Requested, SortedPage, Spread, absences, missing_verdict, pick_collection,
 };
 pub use conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use connection::{Connection, Rules};

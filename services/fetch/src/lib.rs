@@ -65,6 +65,7 @@ pub async fn serve(
     calls: CallsConfig,
     reads: ScheduledReads,
 ) -> Result<(), Failure> {
+    let reads = reads.into_schedules()?;
     let budgets = Budgets::new(store.clone(), &calls);
     let client = Client::new(calls).map_err(|error| Fault::new("the HTTP client", error))?;
     let accounts = Accounts::new(store.clone(), client.clone(), budgets.clone());

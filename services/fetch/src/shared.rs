@@ -1,6 +1,6 @@
 //! The resources that all partitions of the service share.
 
-use crate::{measure::Measure, schedule::ScheduledReads};
+use crate::{measure::Measure, schedule::Schedules};
 use outlet::Fetcher;
 use platforms::Validator;
 use runner::{Alerts, Service};
@@ -17,7 +17,7 @@ pub(crate) struct Shared {
     pub(crate) schemas: HashMap<&'static str, Validator>,
     /// Notices of changes of the set-up.
     pub(crate) changes: broadcast::Sender<Changed>,
-    pub(crate) reads: ScheduledReads,
+    pub(crate) reads: Schedules,
     /// A permit for each page of a list that may be held at once.
     pub(crate) pages: Semaphore,
     pub(crate) measure: Measure,
