@@ -12,6 +12,7 @@ mod bad_weeks;
 mod batches;
 mod broker_faults;
 mod budgets;
+mod bulk_reads;
 mod cases;
 mod clients;
 mod cluster;

@@ -1,12 +1,13 @@
 //! Fetches the objects that a notification names or that a list has, and hands them to the intake.
 
-use crate::{Accounts, Budgets, Client, Failed, NotAccepted, Refusable, accept};
+use crate::{Accounts, Budgets, Client, Failed, NotAccepted, OwnedReply, Refusable, accept};
 use bus::Bus;
 use model::{
     AskedBy, CallClass, Delivery, DeliveryId, DeliveryKind, Origin, RawDigest, Source, Timestamp, TraceParent,
 };
 use platforms::{
-    Access, AccountRefusal, CallContext, CallError, Fetch, ListPage, Object, Platform, Reader, Wanted,
+    Access, AccountRefusal, CallContext, CallError, Fetch, Files, HttpRequest, ListPage, Object, Platform,
+    Reader, Wanted,
 };
 use stage::{Reject, RejectClass};
 use std::time::Duration;
@@ -178,10 +179,33 @@ impl Fetcher {
             self.budgets.wait(target.connection, platform, CallClass::List).await?;
             let called = self.client.call(request, target.trace.as_ref()).await;
             let reply = called.map_err(Failed::into_call_error)?;
-            let page = collections.page(wanted, &context, &reply.as_reply());
+            let part = match collections.files() {
+                Some(files) => {
+                    files.part(wanted, &context, &reply.as_reply()).map(|part| Some(files).zip(part))
+                }
+                None => Ok(None),
+            };
+            let page = match part {
+                Ok(Some((files, part))) => return self.part(files, wanted, &reply, part).await,
+                Ok(None) => collections.page(wanted, &context, &reply.as_reply()),
+                Err(error) => Err(error),
+            };
             self.budgets.heed(target.connection, platform, page).await
         };
         self.accounts.with_access(target.connection, platform, now, read).await?
+    }
+
+    /// Reads the part of a file that a reply named. Its host isn't the API's: no budget counts the call, and the trace
+    /// stays here.
+    async fn part(
+        &self,
+        files: &dyn Files,
+        wanted: &Wanted<'_>,
+        reply: &OwnedReply,
+        part: HttpRequest,
+    ) -> Result<ListPage, CallError> {
+        let part = self.client.call(part, None).await.map_err(Failed::into_call_error)?;
+        files.page(wanted, &reply.as_reply(), &part.as_reply())
     }
 
     /// Hands an object to the intake as the delivery `id`, and waits until RAW has it on disk. Handing it over again is
