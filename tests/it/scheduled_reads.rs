@@ -4,7 +4,7 @@
 use crate::{PATIENCE, command_line::tillflow};
 use chrono::Timelike as _;
 use model::{ConflictKind, Quantity, Timestamp, Zone};
-use simulator::NewVariant;
+use simulator::{Chaos, NewVariant};
 use std::{os::unix::process::ExitStatusExt as _, time::Duration};
 use store::{CollectionRow, ConflictFilter};
 use testkit::{Account, Merchant, Program, World, WorldOptions, eventually};
@@ -297,4 +297,32 @@ async fn whole_reads_have_the_times_of_the_stores_clock_that_a_person_chose() {
     }
     assert_eq!(times(&["--collection", "nothing", "--default"]).await.code, 1);
     assert_eq!(times(&[]).await.code, 2, "neither times nor the default");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_after_a_limit_of_calls_outlives_the_process() {
+    let (mut world, _, account) = open("square", &Program::ALL, &["every_seconds = 1"]).await;
+    add(&account, 2);
+    has_products(&world, 2).await;
+    account.shop().set_chaos(Chaos { throttle_429: 1.0, ..Chaos::default() });
+    until("products limited twice in a row", async || {
+        let state = collection(&world, &account, "products").await.state;
+        let attempts = state.read.map_or(0, |read| read.attempts);
+        if attempts >= 2 { Ok(()) } else { Err(format!("{attempts} attempts")) }
+    })
+    .await;
+    world.kill(Program::Fetch).await;
+    let before = collection(&world, &account, "products").await.state;
+    account.shop().set_chaos(Chaos::default());
+    let seen = account.shop().calls_since(0).1;
+    world.launch(&[Program::Fetch]).await;
+    until("products are read again", async || {
+        let state = collection(&world, &account, "products").await.state;
+        if state.complete_at > before.complete_at { Ok(()) } else { Err(format!("{:?}", state.due_at)) }
+    })
+    .await;
+    let calls = account.shop().calls_since(seen).0;
+    let first = calls.iter().find(|call| call.path.starts_with("/v2/catalog")).expect("they were read");
+    let first = Timestamp::from(first.arrived_at);
+    assert!(first >= before.due_at, "read at {first}, though not due before {}", before.due_at);
 }

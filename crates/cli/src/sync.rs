@@ -41,8 +41,11 @@ pub(crate) async fn run(arguments: Sync, output: Output) -> Result<(), Failed> {
             let names: Vec<String> = lists.lists.iter().map(|list| list.name.to_owned()).collect();
             lists.store.set_whole_times(&lists.state.origin.connection, &names, at.as_ref()).await?;
             for name in &names {
-                let times = at.as_ref().map_or("the default times", ReadTimes::as_str);
-                output::line(&format!("{name}: {times}"));
+                let times = at.as_ref().map(ReadTimes::as_str);
+                match output {
+                    Output::Json => output::json(&json!({ "collection": name, "whole_times": times })),
+                    Output::Text => output::line(&format!("{name}: {}", times.unwrap_or("the default times"))),
+                }
             }
             Ok(())
         }
