@@ -48,7 +48,9 @@ async fn lists_and_writes_of_separate_processes_share_one_rate_and_stock_comes_f
         let pairs = "SELECT count(*) FROM (SELECT internal FROM links WHERE kind = 'variant'
             GROUP BY internal HAVING count(*) = 2) AS pair";
         let linked = world.sql(pairs).await;
-        let levels = world.sql("SELECT count(*) FROM mirrors WHERE kind = 'inventory' AND state -> 'baseline' ? 'known'").await;
+        let levels = world
+            .sql("SELECT count(*) FROM mirrors WHERE kind = 'inventory' AND state -> 'baseline' ? 'known'")
+            .await;
         let all = [PRODUCTS.to_string(), (2 * PRODUCTS).to_string()];
         if [&linked, &levels] == [&all[0], &all[1]] { Ok(()) } else { Err(format!("{linked}, {levels}")) }
     })

@@ -53,7 +53,7 @@ async fn is_read(world: &World, account: &Account, count: usize) {
     .await;
     for (what, query) in [
         ("products", "SELECT count(*) FROM products WHERE deleted_at IS NULL"),
-        ("levels", "SELECT count(*) FROM inventory_levels WHERE available = 1"),
+        ("levels", "SELECT count(*) FROM inventory_levels WHERE quantity = 1"),
     ] {
         eventually(LARGE_PATIENCE, what, async || {
             let found = world.sql(query).await;

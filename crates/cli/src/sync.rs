@@ -44,7 +44,9 @@ pub(crate) async fn run(arguments: Sync, output: Output) -> Result<(), Failed> {
                 let times = at.as_ref().map(ReadTimes::as_str);
                 match output {
                     Output::Json => output::json(&json!({ "collection": name, "whole_times": times })),
-                    Output::Text => output::line(&format!("{name}: {}", times.unwrap_or("the default times"))),
+                    Output::Text => {
+                        output::line(&format!("{name}: {}", times.unwrap_or("the default times")))
+                    }
                 }
             }
             Ok(())

@@ -27,6 +27,7 @@ pub mod promotion;
 mod quantity;
 pub mod record;
 mod sales;
+mod settlement;
 mod sku;
 mod time;
 mod version;
@@ -56,7 +57,7 @@ pub use id::{
     ConnectionId, CustomerId, DeliveryId, EventId, ExternalId, InvalidId, LocationId, OrderId, PlatformName,
     ProductId, PromotionId, RawDigest, StoreId, TenantId, VariantId,
 };
-pub use instruction::{BaselineRule, Instruction, Side};
+pub use instruction::{BaselineRule, Instruction, MatchedLink, Side};
 pub use mirror::{
     Asked, AskedBy, Attention, Baseline, Begun, CLOCK_LEAD_MAX, CallResult, Contact, ContactOutcome,
     FieldKey, FieldMirror, FieldOutcome, FieldValue, Gate, LevelKey, LevelMirror, LevelOutcome, Meanwhile,
@@ -70,6 +71,9 @@ pub use position::{Partition, PartitionCount, Position};
 pub use potency::{InvalidPotency, POTENCY_CHARS_MAX, Potency, PotencyLimit, PotencyRange, PotencyUnit};
 pub use quantity::{InvalidQuantity, Quantity};
 pub use sales::{Customer, Order, OrderLine, OrderStatus};
+pub use settlement::{
+    InvalidPaymentLabel, Payment, PaymentKind, PaymentLabel, Refund, RefundLine, Settlement, TaxLine,
+};
 pub use sku::{sku_key, trimmed_code};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use version::{Precision, SourceVersion, VersionNumber};

@@ -14,10 +14,12 @@ mod flowhub;
 mod json;
 mod leaflogix;
 mod list;
+mod offset_list;
 mod packages;
 #[cfg(test)]
 mod sample;
 mod schema;
+mod settlement;
 mod shopify;
 mod square;
 mod text;
