@@ -10,7 +10,8 @@ use chrono::TimeDelta;
 use model::{Action, OrderStatus, Payload, Timestamp};
 use open::{Open, PAGES_MAX, lists};
 use platforms::{
-    AccountRefusal, CallError, Collections, HttpReply, HttpRequest, ListPage, Mapped, Object, Range, Reads, Wanted,
+    AccountRefusal, CallError, Collections, HttpReply, HttpRequest, ListPage, Mapped, Object, Range, Reads,
+    Wanted,
 };
 use simulator::{NewPromotion, NewVariant};
 use std::collections::{BTreeMap, BTreeSet};
