@@ -60,6 +60,10 @@ class Shop:
         variants = [{"sku": sku, "price_minor": price_minor, "pieces": pieces} for sku in skus]
         return self._act("add_product", title=title, variants=variants)
 
+    def add_promotion(self, title, percent, **limits):
+        """The id of a new promotion; `product`, `from`, `daily_from` and `daily_until` limit it."""
+        return self._act("add_promotion", title=title, percent=percent, **limits)
+
     def add_customer(self, given_name, family_name, email):
         """The id of a new customer."""
         return self._act("add_customer", given_name=given_name, family_name=family_name, email=email)

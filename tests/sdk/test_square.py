@@ -84,6 +84,19 @@ class SquareShop(unittest.TestCase):
         self.assertEqual([each.id for each in found.related_objects], [ids["product"]])
         self.assertEqual(found.objects[0].item_variation_data.price_money.amount, 800)
 
+    def test_promotions_are_pricing_rules_with_their_parts(self):
+        (ids,) = self.shop.add_product("Tea", ["S-1"])
+        limits = {"from": "2026-11-01T00:00:00Z", "daily_from": "17:00:00", "daily_until": "19:00:00"}
+        rule = self.shop.add_promotion("Happy hour", 20, product=ids["product"], **limits)
+        found = self.client.catalog.search(object_types=["PRICING_RULE"], include_related_objects=True)
+        self.assert_fits(found)
+        self.assertEqual([each.id for each in found.objects], [rule])
+        data, parts = found.objects[0].pricing_rule_data, {each.id: each for each in found.related_objects}
+        self.assertEqual(parts[data.discount_id].discount_data.percentage, "20")
+        self.assertEqual(parts[data.match_products_id].product_set_data.product_ids_any, [ids["product"]])
+        (period,) = data.time_period_ids
+        self.assertIn("DURATION:PT7200S", parts[period].time_period_data.event)
+
     def test_counts_are_read_through_all_their_pages(self):
         items = [self.shop.add_product(f"Tea {number}", [f"S-{number}"])[0]["item"] for number in range(5)]
         pager = self.client.inventory.batch_get_counts(

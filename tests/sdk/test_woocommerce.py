@@ -71,6 +71,17 @@ class WooCommerceShop(unittest.TestCase):
         self.assertEqual([written[0]["stock_quantity"], written[2]["stock_quantity"]], [8, 4])
         self.assertEqual([self.shop.level(ids["item"]) for ids in (first, second)], ["8", "4"])
 
+    def test_orders_and_customers_are_listed(self):
+        (ids,) = self.shop.add_product("Tea", ["S-1"], price_minor=950)
+        sold = [self.shop.sell(ids["item"], quantity) for quantity in (1, 2)]
+        parameters = {"modified_after": "2020-01-01T00:00:00", "orderby": "id", "order": "asc"}
+        orders = self.ok(self.api.get("orders", params=parameters))
+        self.assertEqual(sorted(str(order["id"]) for order in orders), sorted(sold))
+        self.assertEqual({order["total"] for order in orders}, {"9.50", "19.00"})
+        customer = self.shop.add_customer("Ann", "Lee", "ann@shop.example")
+        (listed,) = self.ok(self.api.get("customers", params={"role": "customer"}))
+        self.assertEqual((str(listed["id"]), listed["first_name"]), (customer, "Ann"))
+
     def test_text_in_a_query_is_signed_as_it_is_read(self):
         self.shop.add_product("Tea", ["S-1"])
         for text in ("a b", "50% off & more", "größe", "a+b~c"):

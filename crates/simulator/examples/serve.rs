@@ -5,8 +5,9 @@
 //! printed as one line of JSON, `{"done": …}` or `{"refused": "…"}`. Programs that aren't written in Rust test clients
 //! of the platforms with it, as `tests/sdk` does.
 
+use chrono::{DateTime, NaiveTime, Utc};
 use serde_json::{Value, json};
-use simulator::{ItemIds, NewVariant, Shop, ShopHandle, Simulator, SimulatorOptions};
+use simulator::{ItemIds, NewPromotion, NewVariant, Shop, ShopHandle, Simulator, SimulatorOptions};
 use std::error::Error;
 use std::io::{self, BufRead, Write};
 
@@ -65,6 +66,7 @@ fn perform(shop: &ShopHandle, act: &Value) -> Result<Value, Failed> {
                 shop.add_customer(text(act, "given_name")?, text(act, "family_name")?, text(act, "email")?)?;
             Ok(json!(id))
         }
+        "add_promotion" => add_promotion(shop, act),
         "sell" => {
             let order = shop.sell(text(act, "item")?, text(act, "location")?, number(act, "quantity")?)?;
             Ok(json!(order))
@@ -99,6 +101,20 @@ fn add_product(shop: &ShopHandle, act: &Value) -> Result<Value, Failed> {
     let added = shop.add_product(text(act, "title")?, &variants)?;
     let shown = |ids: &ItemIds| json!({"product": ids.product, "variant": ids.variant, "item": ids.item, "sku": ids.sku});
     Ok(added.iter().map(shown).collect())
+}
+
+/// Sets up a promotion without an end: of one product if it is named, from a time and for hours of the day if they are.
+fn add_promotion(shop: &ShopHandle, act: &Value) -> Result<Value, Failed> {
+    let hour = |name: &str| act[name].as_str().map(str::parse::<NaiveTime>).transpose();
+    let id = shop.add_promotion(NewPromotion {
+        title: text(act, "title")?.to_owned(),
+        percent: u8::try_from(number(act, "percent")?)?,
+        product: act["product"].as_str().map(str::to_owned),
+        from: act["from"].as_str().map(str::parse::<DateTime<Utc>>).transpose()?,
+        until: None,
+        daily: hour("daily_from")?.zip(hour("daily_until")?),
+    })?;
+    Ok(json!(id))
 }
 
 fn text<'a>(act: &'a Value, name: &str) -> Result<&'a str, Failed> {
