@@ -24,7 +24,7 @@ impl PaymentLabel {
     /// Checks a name; white space around it doesn't count. Refuses what may contain a number of a card or an account.
     pub fn new(text: &str) -> Result<Self, InvalidPaymentLabel> {
         let text = text.trim();
-        let digits = text.chars().filter(|letter| letter.is_numeric()).count();
+        let digits = text.chars().filter(|character| character.is_numeric()).count();
         let fits = !text.is_empty() && text.chars().count() <= Self::CHARS_MAX && digits <= Self::DIGITS_MAX;
         if fits && !text.chars().any(char::is_control) {
             Ok(Self(text.to_owned()))

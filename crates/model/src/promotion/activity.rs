@@ -12,7 +12,7 @@ pub const EDGES_MAX: usize = 1_000;
 /// Time after which a promotion is looked at again even if nothing is due: the rules of time zones change with builds.
 pub const LOOK_AGAIN: Duration = Duration::from_hours(24);
 
-/// Whether a promotion is active, and since when.
+/// The state of a promotion, active or not, and its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Activity {
     /// True from a begin to the next end.
