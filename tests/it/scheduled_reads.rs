@@ -2,8 +2,9 @@
 //! a crash.
 
 use crate::{PATIENCE, command_line::tillflow};
-use model::{ConflictKind, Quantity};
-use simulator::NewVariant;
+use chrono::Timelike as _;
+use model::{ConflictKind, Quantity, Timestamp, Zone};
+use simulator::{Chaos, NewVariant};
 use std::{os::unix::process::ExitStatusExt as _, time::Duration};
 use store::{CollectionRow, ConflictFilter};
 use testkit::{Account, Merchant, Program, World, WorldOptions, eventually};
@@ -290,4 +291,69 @@ async fn a_person_has_lists_read_at_once_accepts_what_is_missing_and_fills_gaps(
     );
     assert_eq!(tillflow(&world, &["sync", "status", "--connection", "nobody"]).await.code, 1);
     world.assert_sound(&merchant).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_reads_have_the_times_of_the_stores_clock_that_a_person_chose() {
+    let (world, _, account) = open("square", &Program::ALL, &["every_seconds = 3600"]).await;
+    world.sql("UPDATE stores SET timezone = 'America/Denver'").await;
+    let connection = account.connection.as_str();
+    let run = ["sync", "run", "--connection", connection, "--whole"];
+    tillflow(&world, &run).await.well();
+    let times = async |more: &[&str]| {
+        tillflow(&world, &[&["sync", "times", "--connection", connection][..], more].concat()).await
+    };
+    let shown = async |pattern: Option<&str>, hour: u32| {
+        until("the next whole read", async || {
+            let lines = tillflow(&world, &["sync", "status", "--connection", connection]).await.well();
+            let line = lines.iter().find(|line| line["collection"] == "products").expect("it was read");
+            let due = line["whole_due_at"].as_str().ok_or_else(|| line.to_string())?;
+            let due = Timestamp::parse(due).expect("a time");
+            let local = Zone::parse("America/Denver").expect("a zone").local(due);
+            if line["whole_times"].as_str() == pattern && local.hour() == hour {
+                Ok(())
+            } else {
+                Err(line.to_string())
+            }
+        })
+        .await;
+    };
+    shown(None, 3).await;
+    times(&["--collection", "products", "--at", "0 4 * * *"]).await.well();
+    shown(Some("0 4 * * *"), 4).await;
+    times(&["--default"]).await.well();
+    shown(None, 3).await;
+    for wrong in ["04:00", "0 0 31 2 *", "0 0 4 * * *"] {
+        assert_eq!(times(&["--at", wrong]).await.code, 2, "{wrong}");
+    }
+    assert_eq!(times(&["--collection", "nothing", "--default"]).await.code, 1);
+    assert_eq!(times(&[]).await.code, 2, "neither times nor the default");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_after_a_limit_of_calls_outlives_the_process() {
+    let (mut world, _, account) = open("square", &Program::ALL, &["every_seconds = 1"]).await;
+    add(&account, 2);
+    has_products(&world, 2).await;
+    account.shop().set_chaos(Chaos { throttle_429: 1.0, ..Chaos::default() });
+    until("products limited twice in a row", async || {
+        let state = collection(&world, &account, "products").await.state;
+        let attempts = state.read.map_or(0, |read| read.attempts);
+        if attempts >= 2 { Ok(()) } else { Err(format!("{attempts} attempts")) }
+    })
+    .await;
+    world.kill(Program::Fetch).await;
+    let before = collection(&world, &account, "products").await.state;
+    account.shop().set_chaos(Chaos::default());
+    let seen = account.shop().calls_since(0).1;
+    world.launch(&[Program::Fetch]).await;
+    until("products are read again", async || {
+        let state = collection(&world, &account, "products").await.state;
+        if state.complete_at > before.complete_at { Ok(()) } else { Err(format!("{:?}", state.due_at)) }
+    })
+    .await;
+    let calls = account.shop().calls_since(seen).0;
+    let first = calls.iter().find(|call| call.path.starts_with("/v2/catalog")).expect("they were read");
+    let first = Timestamp::from(first.arrived_at);
+    assert!(first >= before.due_at, "read at {first}, though not due before {}", before.due_at);
 }

@@ -52,7 +52,13 @@ impl Lists {
     /// The collections of a connection that were never read.
     pub(crate) fn first(connection: &ConnectionId, kind: Kind, plan: &ListsPlan, now: Timestamp) -> Self {
         let collection = |name, changes| {
-            let plan = ReadPlan { changes, whole: true, every: plan.every, whole_every: WHOLE_EVERY };
+            let plan = ReadPlan {
+                changes,
+                whole: true,
+                every: plan.every,
+                whole_every: WHOLE_EVERY,
+                whole_due: None,
+            };
             let spread = Spread::of(connection, name);
             let state = CollectionState::first(&plan, spread, now);
             let rows = BTreeMap::new();
@@ -69,7 +75,7 @@ impl Lists {
         if self.limited_until > now {
             return CollectionPick::Wait(self.limited_until);
         }
-        let candidate = |it: &Collection| DueCollection::of(&it.state, it.request.is_some());
+        let candidate = |it: &Collection| DueCollection::of(&it.state, &it.plan, it.request.is_some());
         let candidates: Vec<DueCollection> = self.collections.iter().map(candidate).collect();
         pick_collection(&candidates, now)
     }

@@ -11,6 +11,7 @@ const PLAN: ReadPlan = ReadPlan {
     whole: true,
     every: Duration::from_mins(10),
     whole_every: Duration::from_hours(24),
+    whole_due: None,
 };
 
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);

@@ -157,8 +157,8 @@ impl Lists {
             due.collections.all().iter().find(|it| {
                 it.name != due.name() && row_of(it.name).is_some_and(|row| row.state.given_up == 0)
             })?;
-        let state = &row_of(other.name)?.state;
-        let range = range_of(self.shared.reads.plan(other).next_range(state, now()));
+        let row = row_of(other.name)?;
+        let range = range_of(self.plan(other, row).next_range(&row.state, now()));
         Some(async move {
             let wanted = Wanted { collection: other.name, range, cursor: None };
             self.shared.fetcher.list(due.platform, &due.target(), &wanted, now()).await
