@@ -11,6 +11,8 @@ mod bad_headers;
 mod bad_weeks;
 mod batches;
 mod broker_faults;
+mod budgets;
+mod bulk_reads;
 mod cases;
 mod clients;
 mod cluster;

@@ -41,6 +41,7 @@ mod treez;
 mod webhooks;
 mod woocommerce;
 
+pub use backend::BulkTrouble;
 pub use chaos::Chaos;
 pub use exchange::ChangedLevel;
 pub use handle::ShopHandle;

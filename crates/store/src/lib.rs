@@ -5,6 +5,7 @@
 
 mod access_tokens;
 mod apply;
+mod call_budgets;
 mod changes;
 mod claims;
 mod collections;
@@ -43,6 +44,7 @@ mod vault;
 
 pub use access_tokens::IssuedToken;
 pub use apply::ApplyTransaction;
+pub use call_budgets::CallBudgetRow;
 pub use changes::{ChangeListener, Changed};
 pub use claims::{Claim, DueChange, DueRead, DueWrite};
 pub use collections::CollectionRow;

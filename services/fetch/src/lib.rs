@@ -79,8 +79,9 @@ pub async fn serve(
     reads: ScheduledReads,
     matching: Matching,
 ) -> Result<(), Failure> {
+    let reads = reads.into_schedules()?;
+    let budgets = Budgets::new(store.clone(), &calls);
     let client = Client::new(calls).map_err(|error| Fault::new("the HTTP client", error))?;
-    let budgets = Budgets::default();
     let accounts = Accounts::new(store.clone(), client.clone(), budgets.clone());
     let fetcher = Fetcher::new(service.bus.clone(), client, budgets, accounts);
     let (changes, _) = broadcast::channel(CHANGES_MAX);

@@ -3,7 +3,7 @@
 use crate::{
     matches::{MatchMeasure, Matching},
     measure::Measure,
-    schedule::ScheduledReads,
+    schedule::Schedules,
 };
 use model::Partition;
 use outlet::Fetcher;
@@ -25,7 +25,7 @@ pub(crate) struct Shared {
     pub(crate) schemas: HashMap<&'static str, Validator>,
     /// Notices of changes of the set-up.
     pub(crate) changes: broadcast::Sender<Changed>,
-    pub(crate) reads: ScheduledReads,
+    pub(crate) reads: Schedules,
     /// A permit for each page of a list that may be held at once.
     pub(crate) pages: Semaphore,
     pub(crate) measure: Measure,

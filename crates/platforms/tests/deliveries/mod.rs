@@ -131,9 +131,14 @@ pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
             "pricing_rule.object",
         ],
         "treez" => &["LEVEL_ABSENT", "PRODUCT_STOCK"],
-        "woocommerce" => {
-            &["level.absent", "product.absent", "product.read", "variation.read", "variations.read"]
-        }
+        "woocommerce" => &[
+            "level.absent",
+            "level.read",
+            "product.absent",
+            "product.read",
+            "variation.read",
+            "variations.read",
+        ],
         _ => &[],
     }
 }

@@ -15,6 +15,7 @@ fn all() -> Vec<Declared> {
         crate::access_tokens::statements(),
         crate::apply::statements(),
         crate::claims::all_statements(),
+        crate::call_budgets::statements(),
         crate::collections::statements(),
         crate::promotions::statements(),
         crate::conflicts::statements(),
