@@ -107,7 +107,7 @@ async fn an_end_at_which_nothing_ran_is_announced_late_with_its_own_time_and_an_
     assert!(second[1].1 > first[0].1);
 
     // It is on again, up to a moment at which no process watches.
-    let ends = Utc::now() + TimeDelta::seconds(12);
+    let ends = Utc::now() + TimeDelta::seconds(20);
     shop.edit_promotion(&id, |set_up, is_on| {
         *is_on = true;
         set_up.until = Some(ends);
