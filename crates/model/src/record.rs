@@ -131,7 +131,7 @@ pub struct PromotionRow {
     pub promotion: Promotion,
     /// Time at which the platform reported that the promotion no longer exists.
     pub deleted_at: Option<Timestamp>,
-    /// The last begin or end that was reported; `None` while it never was active.
+    /// The last begin or end that was announced; `None` while it never was active.
     pub activity: Option<Activity>,
     /// Time up to which `activity` accounts for every begin and end: that of the last change of the promotion, or of the
     /// last begin or end.

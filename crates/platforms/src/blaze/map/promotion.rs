@@ -8,11 +8,11 @@ use model::{
 };
 use stage::{Reject, RejectClass};
 
-/// The field of a list, and the target that each of its ids is.
-type TargetList = (&'static str, fn(ExternalId) -> Target);
+/// The kind of target that an id is of.
+type Kind = fn(ExternalId) -> Target;
 
 /// The lists of what a promotion is for: any of them is enough.
-const LISTS: [TargetList; 4] = [
+const LISTS: [(&str, Kind); 4] = [
     ("productIds", Target::Product),
     ("categoryIds", Target::Category),
     ("brandIds", Target::Brand),
