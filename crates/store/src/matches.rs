@@ -365,8 +365,8 @@ statements! {
         WHERE m.state IN ('proposed', 'rejected', 'superseded')";
 
     const LINKED: ByKey(int8[]) = "
-        UPDATE match_candidates SET linked_at = now(), changed_at = now()
-        WHERE id = ANY($1) AND state IN ('automatic', 'accepted') AND linked_at IS NULL";
+        UPDATE match_candidates SET linked_at = coalesce(linked_at, now()), changed_at = now()
+        WHERE id = ANY($1) AND state IN ('automatic', 'accepted')";
 
     const UNDONE: ByKey(int8[], text) = "
         UPDATE match_candidates SET state = 'rejected', was_rejected = true, note = $2, changed_at = now()
