@@ -3,6 +3,8 @@
 //! The types of ids, currencies and quantities have limits of their own. A payload that passes [`Payload::check`] can
 //! be encoded, decoded and stored.
 
+mod settlement;
+
 use crate::{
     Customer, InventoryReport, Money, Order, OrderLine, Patch, Payload, Product, Quantity, StockedAt,
     Timestamp, Variant,
@@ -24,6 +26,8 @@ pub const TAGS_MAX: usize = 250;
 pub const VARIANTS_MAX: usize = 2_048;
 /// Upper limit of lines of an order.
 pub const LINES_MAX: usize = 20_000;
+/// Upper limit of taxes, of payments and of refunds of an order.
+pub const SETTLEMENT_ENTRIES_MAX: usize = 1_000;
 /// Upper limit of locations in the complete list of an item's locations.
 pub const LOCATIONS_MAX: usize = 1_000;
 /// Upper limit of conditions of a promotion.
@@ -117,7 +121,8 @@ fn order_fits(order: &Order) -> Checked {
         ensure(storable, field, || "a time before 1970 or after 9999".to_owned())?;
     }
     count("/lines", order.lines.len(), LINES_MAX)?;
-    each("/lines", &order.lines, line_fits)
+    each("/lines", &order.lines, line_fits)?;
+    settlement::fits(&order.settlement)
 }
 
 fn line_fits(line: &OrderLine) -> Checked {

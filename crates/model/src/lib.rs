@@ -26,6 +26,7 @@ pub mod promotion;
 mod quantity;
 pub mod record;
 mod sales;
+mod settlement;
 mod sku;
 mod time;
 mod version;
@@ -66,6 +67,9 @@ pub use position::{Partition, PartitionCount, Position};
 pub use potency::{InvalidPotency, POTENCY_CHARS_MAX, Potency, PotencyLimit, PotencyRange, PotencyUnit};
 pub use quantity::{InvalidQuantity, Quantity};
 pub use sales::{Customer, Order, OrderLine, OrderStatus};
+pub use settlement::{
+    InvalidPaymentLabel, Payment, PaymentKind, PaymentLabel, Refund, RefundLine, Settlement, TaxLine,
+};
 pub use sku::{sku_key, trimmed_code};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use version::{Precision, SourceVersion, VersionNumber};

@@ -1,6 +1,6 @@
 //! Orders and customers, as reported by a platform.
 
-use crate::{ExternalId, Money, Quantity, Timestamp};
+use crate::{ExternalId, Money, Quantity, Settlement, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The status of an order. A completed or cancelled order doesn't change any more.
@@ -63,9 +63,24 @@ pub struct Order {
     pub refund_of: Option<ExternalId>,
     /// The lines.
     pub lines: Vec<OrderLine>,
+    /// The tips, taxes, payments and refunds.
+    #[serde(default, skip_serializing_if = "Settlement::is_unknown")]
+    pub settlement: Settlement,
 }
 
 impl Order {
+    /// Returns the order after this report of it. Some reports of a platform lack the employee, who sold it whatever
+    /// happens to the order later, and parts of the settlement: those stay as they are known.
+    #[must_use]
+    pub fn reported_after(&self, known: Option<&Self>) -> Self {
+        let Some(known) = known else { return self.clone() };
+        Self {
+            employee: self.employee.clone().or_else(|| known.employee.clone()),
+            settlement: known.settlement.after(&self.settlement),
+            ..self.clone()
+        }
+    }
+
     /// Returns a cancelled order of which only the id is known.
     pub const fn cancelled(external: ExternalId) -> Self {
         Self {
@@ -83,6 +98,7 @@ impl Order {
             employee: None,
             refund_of: None,
             lines: Vec::new(),
+            settlement: Settlement { tip: None, taxes: None, payments: None, refunds: None },
         }
     }
 }

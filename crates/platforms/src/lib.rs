@@ -18,6 +18,7 @@ mod packages;
 #[cfg(test)]
 mod sample;
 mod schema;
+mod settlement;
 mod shopify;
 mod square;
 mod text;

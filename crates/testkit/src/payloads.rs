@@ -2,7 +2,8 @@
 
 use model::{
     Currency, Customer, ExternalId, InventoryReport, Money, Order, OrderLine, OrderStatus, Patch, Payload,
-    Product, ProductStatus, Quantity, StockedAt, Timestamp, Variant,
+    Payment, PaymentKind, PaymentLabel, Product, ProductStatus, Quantity, Refund, RefundLine, Settlement,
+    StockedAt, TaxLine, Timestamp, Variant,
     promotion::{
         Bound, Condition, Percent, Period, Promotion, Recurrence, Reward, Schedule, Scope, Stacking, Target,
         Targets, TimeOfDay, Unit, WeekDays, Window,
@@ -106,7 +107,8 @@ pub fn order() -> impl Strategy<Value = Order> {
     let amounts = (option::of(money()), option::of(money()), option::of(money()));
     let ids = vec(option::of(external()), 4);
     let times = (option::of(time()), option::of(time()));
-    (external(), any::<bool>(), option::of(text()), status, amounts, times, ids, vec(line(), 0..4)).prop_map(
+    let lines = (vec(line(), 0..4), settlement());
+    (external(), any::<bool>(), option::of(text()), status, amounts, times, ids, lines).prop_map(
         |(
             external,
             is_test,
@@ -115,7 +117,7 @@ pub fn order() -> impl Strategy<Value = Order> {
             (total, tax, discount),
             (placed_at, closed_at),
             mut ids,
-            lines,
+            (lines, settlement),
         )| Order {
             external,
             is_test,
@@ -131,8 +133,36 @@ pub fn order() -> impl Strategy<Value = Order> {
             employee: ids.pop().flatten(),
             refund_of: ids.pop().flatten(),
             lines,
+            settlement,
         },
     )
+}
+
+/// Settlements with any amounts, payments and refunds.
+pub fn settlement() -> impl Strategy<Value = Settlement> {
+    let kind = prop_oneof![Just(PaymentKind::Cash), Just(PaymentKind::Card), Just(PaymentKind::Other)];
+    let label = option::of(prop_oneof![Just("Cash"), Just("VISA"), Just("com.clover.tender.debit_card")]);
+    let payment = (kind, label, option::of(money()), option::of(money()), option::of(time())).prop_map(
+        |(kind, label, amount, tip, paid_at)| Payment {
+            method: label.and_then(|label| PaymentLabel::new(label).ok()),
+            amount,
+            tip,
+            paid_at,
+            ..Payment::of(kind)
+        },
+    );
+    let tax = (option::of(text()), money()).prop_map(|(name, amount)| TaxLine { name, amount });
+    let line = (external(), option::of(quantity()), option::of(money()))
+        .prop_map(|(line, quantity, amount)| RefundLine { line, quantity, amount });
+    let refund = (option::of(external()), option::of(money()), option::of(time()), vec(line, 0..3))
+        .prop_map(|(external, amount, refunded_at, lines)| Refund { external, amount, refunded_at, lines });
+    let lists = (option::of(vec(tax, 0..3)), option::of(vec(payment, 0..3)), option::of(vec(refund, 0..3)));
+    (option::of(money()), lists).prop_map(|(tip, (taxes, payments, refunds))| Settlement {
+        tip,
+        taxes,
+        payments,
+        refunds,
+    })
 }
 
 /// Customers with any texts.

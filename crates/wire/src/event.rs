@@ -4,6 +4,7 @@ mod account;
 mod catalog;
 mod promotion;
 mod sales;
+mod settlement;
 
 use crate::{
     DecodeError, asked_by,

@@ -50,7 +50,13 @@ use Field::{Many, One};
 const NONE: Fields = Fields(&[]);
 const TEXTS: Fields = Fields(&[(1, Many(size_of::<String>(), &NONE))]);
 const PRODUCT: Fields = Fields(&[(7, One(&TEXTS)), (8, Many(size_of::<pb::Variant>(), &NONE))]);
-const ORDER: Fields = Fields(&[(13, Many(size_of::<pb::OrderLine>(), &NONE))]);
+const REFUND: Fields = Fields(&[(4, Many(size_of::<pb::RefundLine>(), &NONE))]);
+const SETTLEMENT: Fields = Fields(&[
+    (2, One(&Fields(&[(1, Many(size_of::<pb::TaxLine>(), &NONE))]))),
+    (3, One(&Fields(&[(1, Many(size_of::<pb::Payment>(), &NONE))]))),
+    (4, One(&Fields(&[(1, Many(size_of::<pb::Refund>(), &REFUND))]))),
+]);
+const ORDER: Fields = Fields(&[(13, Many(size_of::<pb::OrderLine>(), &NONE)), (15, One(&SETTLEMENT))]);
 const CUSTOMER: Fields = Fields(&[(6, One(&TEXTS))]);
 // Lists of numbers take four bytes of memory for each byte of the message at most: they aren't counted.
 const PROMOTION: Fields = Fields(&[

@@ -99,6 +99,7 @@ fn the_longest_lists_of_an_event_are_read() {
         refund_of: None,
         lines: (0..LINES).map(line).collect(),
         is_test: false,
+        settlement: model::Settlement::default(),
     };
     let (action, payload) = (Action::Updated, Payload::Order(order));
     let event = PublishedEvent { action, occurred_at: None, version: None, payload };

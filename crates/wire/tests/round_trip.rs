@@ -7,9 +7,10 @@ use model::{
     AccountNotice, Action, AskedBy, BaselineRule, ConnectionId, Currency, Customer, Delivery, DeliveryId,
     DeliveryKind, DroppedInput, Duty, EntityKind, Event, EventId, ExternalId, FieldKey, Instruction,
     InventoryReport, LevelKey, Link, LinkedRef, LocationId, LocationRef, MatchedLink, MirrorKey, Money,
-    Order, OrderLine, OrderStatus, Origin, Outcome, Patch, Payload, PlatformName, Position, Product,
-    ProductId, ProductStatus, Quantity, RawDigest, Side, Source, SourceVersion, StockedAt, StoreId, TenantId,
-    Timestamp, TraceParent, Variant, VariantId, Waiting,
+    Order, OrderLine, OrderStatus, Origin, Outcome, Patch, Payload, Payment, PaymentKind, PaymentLabel,
+    PlatformName, Position, Product, ProductId, ProductStatus, Quantity, RawDigest, Refund, RefundLine,
+    Settlement, Side, Source, SourceVersion, StockedAt, StoreId, TaxLine, TenantId, Timestamp, TraceParent,
+    Variant, VariantId, Waiting,
     matching::Score,
     promotion::Promotion,
     record::{Applied, CatalogRow, Clocked, Effect, MovementReason, ProductRow, VariantRow},
@@ -169,7 +170,9 @@ fn payloads() -> Vec<Payload> {
         employee: None,
         refund_of: None,
         lines: vec![line],
+        settlement: settlement(),
     };
+    let unsettled = Order { settlement: Settlement::default(), ..order.clone() };
     let customer = Customer {
         external: external("c"),
         first_name: Patch::Set("A".to_owned()),
@@ -187,6 +190,7 @@ fn payloads() -> Vec<Payload> {
         Payload::Inventory(report(Some(Quantity::ZERO))),
         Payload::Inventory(report(None)),
         Payload::Order(order),
+        Payload::Order(unsettled),
         Payload::Customer(customer),
         Payload::Promotion(Promotion::bare(external("m"))),
         Payload::Deleted { entity: EntityKind::Promotion, external: external("m") },
@@ -195,6 +199,39 @@ fn payloads() -> Vec<Payload> {
         Payload::Stocked(StockedAt { item: external("i"), locations: Vec::new() }),
     ]);
     payloads
+}
+
+fn settlement() -> Settlement {
+    let payment = Payment {
+        external: Some(external("p")),
+        kind: PaymentKind::DebitCard,
+        method: PaymentLabel::new("Debit").ok(),
+        card_brand: PaymentLabel::new("VISA").ok(),
+        amount: Some(usd(100)),
+        tip: Some(usd(0)),
+        paid_at: Some(Timestamp::from_micros(7)),
+    };
+    let lines = vec![
+        RefundLine { line: external("l"), quantity: Quantity::parse("1.5").ok(), amount: Some(usd(50)) },
+        RefundLine { line: external("m"), quantity: None, amount: None },
+    ];
+    Settlement {
+        tip: Some(usd(12)),
+        taxes: Some(vec![
+            TaxLine { name: Some("State".to_owned()), amount: usd(3) },
+            TaxLine { name: None, amount: usd(-3) },
+        ]),
+        payments: Some(vec![payment, Payment::of(PaymentKind::Other)]),
+        refunds: Some(vec![
+            Refund {
+                external: Some(external("r")),
+                amount: Some(usd(50)),
+                refunded_at: Some(Timestamp::from_micros(8)),
+                lines,
+            },
+            Refund { external: None, amount: None, refunded_at: None, lines: Vec::new() },
+        ]),
+    }
 }
 
 fn notices_and_instructions() -> Vec<Payload> {

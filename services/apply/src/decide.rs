@@ -42,7 +42,6 @@ pub(crate) use promotion::{deletion as promotion_deletion, report as promotion_r
 pub(crate) use sales::deletion_version;
 
 /// One change of the record.
-#[expect(clippy::large_enum_variant, reason = "mirrors are the most frequent ones")]
 enum Write {
     ProductLink(ExternalId, Option<ProductId>),
     VariantLink(ExternalId, Option<VariantId>),

@@ -134,7 +134,9 @@ impl Rebuilt {
         match event.payload {
             Payload::Order(order) => {
                 let id = id(&order.external);
-                let known = self.state.orders.get(&id).and_then(|known| known.version);
+                let before = self.state.orders.get(&id);
+                let known = before.and_then(|before| before.version);
+                let order = order.reported_after(before.map(|before| &before.order));
                 let row = OrderRow {
                     id: id.clone(),
                     tenant: event.origin.tenant,

@@ -44,6 +44,7 @@ fn order() -> Order {
         employee: None,
         refund_of: None,
         lines: Vec::new(),
+        settlement: crate::Settlement::default(),
     }
 }
 

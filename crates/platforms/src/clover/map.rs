@@ -3,6 +3,7 @@
 mod customer;
 mod item;
 mod order;
+mod settlement;
 
 use crate::{MapContext, Rows, field::Object};
 use model::{Money, Quantity, SourceVersion, Timestamp};

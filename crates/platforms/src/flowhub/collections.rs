@@ -70,7 +70,9 @@ const PACKAGE_FIELDS: [&str; 5] =
     ["inventoryUnitOfMeasure", "locationId", "productId", "quantity", "regulatoryId"];
 /// The fields of a customer that are mapped: no others of a person are kept.
 const CUSTOMER_FIELDS: [&str; 7] = ["createdAt", "email", "groups", "id", "name", "phone", "updatedAt"];
-/// The fields of an order that are mapped: no names of persons, and nothing that identifies a card.
+/// The fields of a payment that are mapped: nothing that identifies a card.
+const PAYMENT_FIELDS: [&str; 3] = ["_id", "amount", "paymentType"];
+/// The fields of an order that are mapped, beside its payments: no names of persons.
 const ORDER_FIELDS: [&str; 12] = [
     "budtenderId",
     "completedOn",
@@ -138,7 +140,7 @@ impl Collections for super::Flowhub {
                 Some(place) => {
                     let rows = rows(&text, &["orders"])?;
                     let next = place.after(rows.len(), total(&text));
-                    let objects = list::objects("order", "id", &rows, Some(&ORDER_FIELDS));
+                    let objects = rows.iter().map(|row| order(*row)).collect();
                     (objects, next.map(|next| next.to_string()))
                 }
             },
@@ -278,6 +280,21 @@ fn levels(rows: &[Row<'_>]) -> Vec<Listed> {
 }
 
 /// A row that belongs to no product.
+/// An order, with none but the mapped fields of its payments.
+fn order(row: Row<'_>) -> Listed {
+    let fields = row.fields();
+    let key = fields.id("id").unwrap_or_else(|| row.key_without_id());
+    let mut body = fields.kept(&ORDER_FIELDS);
+    if let Some(Ok(payments)) = fields.json("payments").map(list::rows) {
+        let kept: Vec<String> =
+            payments.iter().map(|payment| payment.fields().kept(&PAYMENT_FIELDS)).collect();
+        let is_first = body.pop() == Some('}') && body.ends_with('{');
+        let comma = if is_first { "" } else { "," };
+        body = format!("{body}{comma}\"payments\":[{}]}}", kept.join(","));
+    }
+    Listed { key, object: Object { topic: "order", body: body.into_bytes() } }
+}
+
 fn without_id(row: Row<'_>, topic: &'static str, kept: String) -> Listed {
     let body = list::grouped(None, vec![kept]);
     Listed { key: row.key_without_id(), object: Object { topic, body } }

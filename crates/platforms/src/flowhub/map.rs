@@ -4,6 +4,7 @@ mod customer;
 mod levels;
 mod order;
 mod product;
+mod settlement;
 
 use crate::{MapContext, Rows, field::Object};
 use model::Delivery;

@@ -59,9 +59,12 @@ const CUSTOMER_FIELDS: [&str; 9] = [
 ];
 /// The fields of a transaction that are mapped, or of use to whoever looks for the reason of an amount: nothing that
 /// identifies a card.
-const TRANSACTION_FIELDS: [&str; 22] = [
+const TRANSACTION_FIELDS: [&str; 25] = [
     "adjustmentForTransactionId",
+    "cashPaid",
     "customerId",
+    "debitPaid",
+    "electronicPaid",
     "employeeId",
     "invoiceNumber",
     "isReturn",

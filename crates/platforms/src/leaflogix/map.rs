@@ -3,6 +3,7 @@
 mod customer;
 mod levels;
 mod product;
+mod settlement;
 mod transaction;
 
 use crate::{MapContext, Rows, field::Object};

@@ -1,5 +1,7 @@
 //! Maps webhook bodies and read-backs to the model.
 
+mod settlement;
+
 use super::{
     LEVEL_READ, PRODUCT_DELETED, PRODUCT_READ,
     field::Object,
@@ -262,6 +264,7 @@ fn order(root: &Object<'_>, currency: Option<Currency>) -> Result<Order, Reject>
         employee: root.optional_id("user_id")?,
         refund_of: None,
         lines,
+        settlement: settlement::settlement(root, currency)?,
     })
 }
 

@@ -6,6 +6,7 @@ mod catalog;
 mod inventory;
 mod people;
 mod sales;
+mod settlement;
 
 use crate::{MapContext, Rows, field::Object};
 use model::{Currency, Money, SourceVersion};

@@ -5,6 +5,7 @@ mod customer;
 mod levels;
 mod product;
 mod reported;
+mod settlement;
 mod ticket;
 
 use crate::{MapContext, Rows, field::Object};

@@ -4,6 +4,7 @@ mod customer;
 mod level;
 mod order;
 mod product;
+mod settlement;
 mod variation;
 
 use super::{

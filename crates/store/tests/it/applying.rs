@@ -9,8 +9,9 @@ use crate::{
 };
 use model::{
     BaselineRule, Currency, Customer, CustomerId, FieldKey, LevelMirror, LevelOutcome, LocationId, Mirror,
-    Money, Order, OrderId, OrderLine, OrderStatus, Outcome, Patch, PlatformName, ProductId, ProductStatus,
-    Quantity, StoreId, TenantId, TextMirror, VariantId, VersionNumber,
+    Money, Order, OrderId, OrderLine, OrderStatus, Outcome, Patch, Payment, PaymentKind, PaymentLabel,
+    PlatformName, ProductId, ProductStatus, Quantity, Settlement, StoreId, TaxLine, TenantId, TextMirror,
+    VariantId, VersionNumber,
     record::{
         Changed, Changes, Clocked, Conflict, ConflictKind, ConnectionFacts, CustomerRow, Erasure, Facts,
         FirstKeys, Links, OrderRow, Ours, ProductRow, RowKeys, SkuCandidate, StoreStep, VariantRow,
@@ -58,6 +59,22 @@ fn variant_row(id: &str, sku: &str) -> VariantRow {
     }
 }
 
+fn settlement() -> Settlement {
+    let usd = Currency::new("USD").unwrap();
+    let card = Payment {
+        card_brand: PaymentLabel::new("VISA").ok(),
+        amount: Some(Money { minor: 2_300, currency: usd }),
+        paid_at: Some(at(2)),
+        ..Payment::of(PaymentKind::Card)
+    };
+    Settlement {
+        tip: Some(Money { minor: 300, currency: usd }),
+        taxes: Some(vec![TaxLine { name: None, amount: Money { minor: 0, currency: usd } }]),
+        payments: Some(vec![card]),
+        refunds: Some(Vec::new()),
+    }
+}
+
 fn order() -> OrderRow {
     let usd = Currency::new("USD").unwrap();
     let line = OrderLine {
@@ -90,6 +107,7 @@ fn order() -> OrderRow {
             employee: None,
             refund_of: None,
             lines: vec![line],
+            settlement: settlement(),
         },
     }
 }

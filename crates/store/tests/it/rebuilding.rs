@@ -2,8 +2,8 @@
 
 use crate::fixture::{at, connection_id, external, location, report, reported, shop, store_id, variant};
 use model::{
-    Currency, Money, Order, OrderId, OrderStatus, ProductId, ProductStatus, PromotionId, Quantity, TenantId,
-    VariantId, VersionNumber,
+    Currency, Money, Order, OrderId, OrderStatus, ProductId, ProductStatus, PromotionId, Quantity,
+    Settlement, TenantId, VariantId, VersionNumber,
     promotion::Promotion,
     record::{Clocked, Movement, OrderRow, ProductRow, PromotionRow, State, VariantRow},
 };
@@ -60,6 +60,7 @@ fn state() -> State {
         employee: None,
         refund_of: None,
         lines: Vec::new(),
+        settlement: Settlement { tip: Some(euros(100)), ..Settlement::default() },
     };
     let promotion = PromotionRow {
         id: PromotionId::new("pro1").unwrap(),

@@ -1,14 +1,14 @@
 //! Orders and customers on the wire.
 
-use super::{external, from_text_patch, optional_external, text_patch};
+use super::{external, from_text_patch, optional_external, settlement, text_patch};
 use crate::{DecodeError, error::At as _, pb};
 use model::{Customer, ExternalId, Money, Order, OrderLine, OrderStatus, Quantity, Timestamp};
 
-fn text(id: Option<&ExternalId>) -> Option<String> {
+pub(super) fn text(id: Option<&ExternalId>) -> Option<String> {
     id.map(ToString::to_string)
 }
 
-fn money(amount: Option<pb::Money>) -> Result<Option<Money>, DecodeError> {
+pub(super) fn money(amount: Option<pb::Money>) -> Result<Option<Money>, DecodeError> {
     amount.map(Money::try_from).transpose()
 }
 
@@ -34,6 +34,7 @@ impl From<&Order> for pb::Order {
             refund_of: text(order.refund_of.as_ref()),
             lines: order.lines.iter().map(pb::OrderLine::from).collect(),
             is_test: order.is_test,
+            settlement: settlement::written(&order.settlement),
         }
     }
 }
@@ -62,6 +63,7 @@ impl TryFrom<pb::Order> for Order {
             employee: optional_external(order.employee, "order.employee")?,
             refund_of: optional_external(order.refund_of, "order.refund_of")?,
             lines: order.lines.into_iter().map(OrderLine::try_from).collect::<Result<_, _>>()?,
+            settlement: settlement::read(order.settlement)?,
         })
     }
 }

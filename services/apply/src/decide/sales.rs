@@ -21,16 +21,14 @@ pub(crate) fn deletion_version(event: &Event) -> Option<VersionNumber> {
 pub(super) fn order(event: &Event, order: &Order, view: &View<'_>) -> Decision {
     let id = OrderId::derive(&event.origin.connection, &order.external);
     let known = view.facts.orders.get(&id);
-    // Lists may lack the employee, who sold it whatever happens to the order later.
-    let employee = order.employee.clone().or_else(|| known?.order.employee.clone());
-    let order = &Order { employee, ..order.clone() };
+    let order = order.reported_after(known.map(|known| &known.order));
     let row = OrderRow {
         id: id.clone(),
         tenant: event.origin.tenant.clone(),
         store: event.origin.store.clone(),
         connection: event.origin.connection.clone(),
         version: event.version_number().max(known.and_then(|known| known.version)),
-        order: order.clone(),
+        order,
     };
     let Some(known) = known else { return applied(Write::Order(row)) };
     if older(event.version_number(), known.version) {
@@ -44,7 +42,7 @@ pub(super) fn order(event: &Event, order: &Order, view: &View<'_>) -> Decision {
         return Decision::of(Outcome::Stale, "a state of the same version, and less far");
     }
     if !may_follow(known.order.status, row.order.status) {
-        let subject = format!("order {}", order.external);
+        let subject = format!("order {}", row.order.external);
         let detail = format!("it is {} and was reported otherwise", known.order.status.as_str());
         let conflict = Conflict { detail, ..view.conflict(event, ConflictKind::OrderChanged, subject) };
         let reason = "the order is final; kept as a conflict";

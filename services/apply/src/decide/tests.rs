@@ -10,6 +10,7 @@ mod ledger;
 mod locations;
 mod matched;
 mod open_conflicts;
+mod orders;
 mod promotions;
 mod rebuild;
 mod record;
@@ -399,22 +400,6 @@ fn a_completed_order_changes_to_cancelled_alone_and_says_so() {
     let (outcomes, folded) = fold(facts_after(Facts::default(), events), since);
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Unchanged, Outcome::Unchanged]);
     assert_eq!(folded.changes.orders.values().next().unwrap().order.status, OrderStatus::Cancelled);
-}
-
-#[test]
-fn an_order_that_names_no_employee_keeps_the_one_it_had() {
-    let sold_by = |employee: Option<&str>| {
-        Payload::Order(Order { employee: employee.map(external), ..order_in(OrderStatus::Completed) })
-    };
-    let events = vec![
-        event("a", 1, Some(1), sold_by(Some("ada"))),
-        event("a", 2, Some(1), sold_by(None)),
-        event("a", 3, Some(2), sold_by(Some("grace"))),
-    ];
-    let (outcomes, folded) = fold(Facts::default(), events);
-    assert_eq!(outcomes, [Outcome::Applied, Outcome::Unchanged, Outcome::Applied]);
-    let order = &folded.changes.orders.values().next().unwrap().order;
-    assert_eq!(order.employee, Some(external("grace")));
 }
 
 #[test]

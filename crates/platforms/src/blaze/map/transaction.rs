@@ -2,7 +2,9 @@
 
 use super::{deleted, instant, is_deleted, required_instant};
 use crate::{MapContext, Mapped, field::Object};
-use model::{Action, EntityKind, ExternalId, Order, OrderLine, OrderStatus, Payload, SourceVersion};
+use model::{
+    Action, EntityKind, ExternalId, Order, OrderLine, OrderStatus, Payload, Settlement, SourceVersion,
+};
 use stage::{Reject, RejectClass};
 
 /// The kind of a transaction.
@@ -89,6 +91,8 @@ fn order(
         employee: root.optional_text_id("sellerId")?,
         refund_of: parent.filter(|_| kind == Kind::Refund),
         lines: cart.as_ref().map_or_else(|| Ok(Vec::new()), |cart| lines(cart, context))?,
+        // No document names the fields of its payments (README).
+        settlement: Settlement::default(),
     })
 }
 

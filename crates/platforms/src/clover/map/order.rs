@@ -1,6 +1,6 @@
 //! Orders, as fetched.
 
-use super::{deleted, first, money, time, version};
+use super::{deleted, first, money, settlement::settlement, time, version};
 use crate::{MapContext, Mapped, field::Object};
 use model::{
     Action, EntityKind, ExternalId, Money, Order, OrderLine, OrderStatus, Payload, Quantity, SourceVersion,
@@ -48,6 +48,7 @@ pub(super) fn order(root: &Object<'_>, context: MapContext) -> Result<Mapped, Re
             employee: employee(root)?,
             refund_of: None,
             lines: lines(root, context)?,
+            settlement: settlement(root, context)?,
             external,
         }),
     })

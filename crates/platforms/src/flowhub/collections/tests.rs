@@ -212,3 +212,15 @@ fn no_other_collection_and_no_other_cursor_is_accepted() {
         assert_eq!(refused(&wanted), RejectClass::Bug, "{wanted:?}");
     }
 }
+
+#[test]
+fn nothing_of_a_card_is_kept_of_an_order() {
+    let order = json!({"id": "o", "cardName": "x", "payments": [
+        {"_id": "p", "paymentType": "debit", "amount": 4_025, "lastFour": "1111", "authCode": "x"}, 5]});
+    let found = super::order(list::only(&order.to_string()).unwrap());
+    let body: Value = serde_json::from_slice(&found.object.body).unwrap();
+    let payments = json!([{"_id": "p", "paymentType": "debit", "amount": 4_025}, {}]);
+    assert_eq!(body, json!({"id": "o", "payments": payments}));
+    let without_fields = super::order(list::only("{\"payments\": []}").unwrap());
+    assert_eq!(without_fields.object.body, b"{\"payments\":[]}");
+}

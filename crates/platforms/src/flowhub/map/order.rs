@@ -1,7 +1,8 @@
 //! Sales of the till: orders.
 
+use super::settlement::settlement;
 use crate::{MapContext, Mapped, field::Object};
-use model::{Action, Order, OrderLine, OrderStatus, Payload, RawDigest};
+use model::{Action, Order, OrderLine, OrderStatus, Payload, RawDigest, Settlement};
 use stage::Reject;
 
 /// The sale. It has no time of the last change: the content identifies the event. An unreadable line rejects the order,
@@ -32,8 +33,11 @@ pub(super) fn order(root: &Object<'_>, context: MapContext) -> Result<Mapped, Re
         employee: root.either_id("budtenderId")?,
         refund_of: root.either_id("originalSaleId")?,
         lines: lines.collect::<Result<_, _>>()?,
+        settlement: Settlement::default(),
     };
+    // Payments and taxes aren't part of the identity: they change only with the totals or the status.
     let digest = RawDigest::of(serde_json::json!(order).to_string().as_bytes()).to_string();
+    let order = Order { settlement: settlement(root, context)?, ..order };
     Ok(Mapped {
         action: Action::Updated,
         occurred_at: closed_at.or(placed_at),

@@ -1,5 +1,6 @@
 //! Transactions of the till: orders.
 
+use super::settlement::settlement;
 use crate::{MapContext, Mapped, Rows, field::Object};
 use model::{Action, ExternalId, Order, OrderLine, OrderStatus, Payload, SourceVersion};
 use stage::{Reject, RejectClass};
@@ -47,6 +48,7 @@ fn order(root: &Object<'_>, context: MapContext) -> Result<Mapped, Reject> {
             employee: person(root, "employeeId")?,
             refund_of: if is_return { root.optional_id("returnOnTransactionId")? } else { None },
             lines: lines.iter().map(|reported| line(reported, context)).collect::<Result<_, _>>()?,
+            settlement: settlement(root, context)?,
         }),
     })
 }

@@ -1,6 +1,6 @@
 //! Orders, as fetched.
 
-use super::money;
+use super::{money, settlement::settlement};
 use crate::{MapContext, Mapped, field::Object};
 use model::{Action, ExternalId, Order, OrderLine, OrderStatus, Payload, SourceVersion};
 use stage::{Reject, RejectClass};
@@ -43,6 +43,7 @@ pub(super) fn order(root: &Object<'_>, context: MapContext) -> Result<Mapped, Re
             employee: None,
             refund_of: source(root)?,
             lines: lines.collect::<Result<_, _>>()?,
+            settlement: settlement(root, context)?,
         }),
     })
 }

@@ -1,6 +1,6 @@
 //! Tickets of the till: orders.
 
-use super::{id, moment, owned, required_id};
+use super::{id, moment, owned, required_id, settlement::settlement};
 use crate::{MapContext, Mapped, field::Object};
 use model::{Action, ExternalId, Order, OrderLine, OrderStatus, Payload, SourceVersion};
 use stage::Reject;
@@ -39,6 +39,7 @@ pub(super) fn ticket(data: &Object<'_>, context: MapContext) -> Result<Mapped, R
             employee: employee(data)?,
             refund_of: id(data, "original_ticket_id")?,
             lines: lines.collect::<Result<_, _>>()?,
+            settlement: settlement(data, context)?,
         }),
     })
 }

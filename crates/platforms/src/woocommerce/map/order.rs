@@ -1,6 +1,6 @@
 //! Orders. Stock is reported by products: an order moves none.
 
-use super::{Reported, code_patch, name, optional_id, time};
+use super::{Reported, code_patch, name, optional_id, settlement::settlement, time};
 use crate::{MapContext, Rows, field::Object};
 use model::{EntityKind, Order, OrderLine, OrderStatus, Patch, Payload, RawDigest};
 use stage::Reject;
@@ -35,6 +35,7 @@ pub(super) fn order(reported: &Reported<'_>, root: &Object<'_>) -> Result<Rows, 
         employee: None,
         refund_of: None,
         lines,
+        settlement: settlement(root, context)?,
     };
     let mut identity = vec!["order".to_owned(), external.to_string()];
     identity.extend(reported.occasion());

@@ -80,3 +80,18 @@ fn a_history_with_a_gap_reports_no_state() {
     let (expected, found) = (rebuilt.sequence + 1, i64::try_from(found).unwrap());
     assert_eq!(rebuilt.take(last), Err(Broken { expected, found }));
 }
+
+#[test]
+fn what_a_later_report_of_an_order_lacked_is_rebuilt_from_the_earlier_one() {
+    let tip = Some(Money { minor: 200, currency: Currency::new("USD").unwrap() });
+    let settlement = model::Settlement { tip, ..model::Settlement::default() };
+    let sold = Order { employee: Some(external("ada")), settlement, ..order_in(OrderStatus::Open) };
+    let events = vec![
+        event("a", 1, Some(1), Payload::Order(sold)),
+        event("a", 2, Some(2), Payload::Order(order_in(OrderStatus::Completed))),
+    ];
+    let (facts, changes) = decided(Facts::default(), events);
+    let (rebuilt, _) = rebuilt(changes);
+    assert_eq!(rebuilt.state.orders, facts.orders);
+    assert_eq!(rebuilt.state.orders.values().next().unwrap().order.settlement.tip, tip);
+}
