@@ -31,6 +31,7 @@ mod intake;
 mod kill_points;
 mod large_bodies;
 mod lost_tails;
+mod matches;
 mod nats_auth;
 mod nats_routes;
 mod naughty;
