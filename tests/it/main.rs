@@ -41,6 +41,7 @@ mod programs;
 mod public_keys;
 mod publishing;
 mod rebuild;
+mod record_details;
 mod refusals;
 mod refused;
 mod replaced_broker;

@@ -1,6 +1,10 @@
 //! Strategies for property tests: texts, numbers and times of all kinds, within the limits of events and beyond.
 
 use model::{
+    AttributeName, Image, ImageUrl, LabResult, Potency, PriceTier, ProductDetails, Substance, TierBasis,
+    TierUnit, VariantDetails,
+};
+use model::{
     Currency, Customer, ExternalId, InventoryReport, Money, Order, OrderLine, OrderStatus, Patch, Payload,
     Payment, PaymentKind, PaymentLabel, Product, ProductStatus, Quantity, Refund, RefundLine, Settlement,
     StockedAt, TaxLine, Timestamp, Variant,
@@ -46,10 +50,41 @@ pub fn time() -> impl Strategy<Value = Timestamp> {
     prop_oneof![any::<i64>(), 0..300_000_000_000_000_000_i64].prop_map(Timestamp::from_micros)
 }
 
+fn images() -> impl Strategy<Value = Option<Vec<Image>>> {
+    let url =
+        "https://[a-z]{1,9}\\.example/[a-z0-9]{0,9}".prop_filter_map("a URL", |url| ImageUrl::new(&url).ok());
+    option::of(vec((url, option::of(text())).prop_map(|(url, alt)| Image { url, alt }), 0..3))
+}
+
+/// The details of products, with any texts.
+pub fn product_details() -> impl Strategy<Value = ProductDetails> {
+    let name = proptest::sample::select(AttributeName::ALL.to_vec());
+    let attributes = option::of(proptest::collection::btree_map(name, vec(text(), 0..3), 0..4));
+    (images(), attributes).prop_map(|(images, attributes)| ProductDetails { images, attributes })
+}
+
+/// The details of variants, with any amounts.
+pub fn variant_details() -> impl Strategy<Value = VariantDetails> {
+    let potency =
+        proptest::sample::select(vec!["18.2 %", "14.75-28.31 %", "0 mg", "n.d.", "<LOQ", "<0.1 mg/g"]);
+    let result = ("[A-Z0-9]{1,9}", potency).prop_filter_map("a result", |(substance, potency)| {
+        let (substance, potency) = (Substance::new(&substance).ok()?, Potency::parse(potency, None).ok()??);
+        Some(LabResult { substance, potency })
+    });
+    let tier = (quantity(), money()).prop_map(|(from, price)| PriceTier {
+        from,
+        unit: TierUnit::Gram,
+        price,
+        basis: TierBasis::Unit,
+    });
+    (images(), option::of(vec(result, 0..3)), option::of(vec(tier, 0..3)))
+        .prop_map(|(images, lab_results, price_tiers)| VariantDetails { images, lab_results, price_tiers })
+}
+
 fn variant() -> impl Strategy<Value = Variant> {
     let texts = (option::of(text()), patch(text()), patch(text()));
-    (external(), option::of(external()), texts, patch(money()), patch(money())).prop_map(
-        |(external, item, (title, sku, barcode), price, compare_at_price)| Variant {
+    (external(), option::of(external()), texts, patch(money()), patch(money()), variant_details()).prop_map(
+        |(external, item, (title, sku, barcode), price, compare_at_price, details)| Variant {
             external,
             item,
             title,
@@ -57,6 +92,7 @@ fn variant() -> impl Strategy<Value = Variant> {
             barcode,
             price,
             compare_at_price,
+            details,
         },
     )
 }
@@ -69,21 +105,37 @@ pub fn product() -> impl Strategy<Value = Product> {
         Just(ProductStatus::Archived)
     ]);
     let texts = (option::of(text()), patch(text()), patch(text()), patch(text()));
-    (external(), texts, status, option::of(vec(text(), 0..4)), vec(variant(), 0..4), any::<bool>()).prop_map(
-        |(external, (title, description, vendor, category), status, tags, variants, variants_complete)| {
-            Product {
+    (
+        external(),
+        texts,
+        status,
+        option::of(vec(text(), 0..4)),
+        (vec(variant(), 0..4), any::<bool>()),
+        product_details(),
+    )
+        .prop_map(
+            |(
                 external,
-                title,
-                description,
-                vendor,
-                category,
+                (title, description, vendor, category),
                 status,
                 tags,
-                variants,
-                variants_complete,
-            }
-        },
-    )
+                (variants, variants_complete),
+                details,
+            )| {
+                Product {
+                    external,
+                    title,
+                    description,
+                    vendor,
+                    category,
+                    status,
+                    tags,
+                    variants,
+                    variants_complete,
+                    details,
+                }
+            },
+        )
 }
 
 fn line() -> impl Strategy<Value = OrderLine> {

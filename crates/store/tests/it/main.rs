@@ -9,6 +9,7 @@ mod collections;
 mod conflicts;
 mod connection_states;
 mod desired;
+mod details;
 mod fixture;
 mod mirrors;
 mod parked;
