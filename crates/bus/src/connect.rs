@@ -12,7 +12,7 @@ use std::{
 };
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 /// Time limit of one attempt.
@@ -33,7 +33,7 @@ pub(crate) async fn connect(config: &BusConfig) -> Result<(Client, watch::Receiv
     if config.servers.iter().any(|server| server.contains('@')) {
         return Err(BusError::Config("a server's URL holds a user or password: give them as credentials"));
     }
-    let (connections, connected) = watch::channel(0);
+    let (connections, mut connected) = watch::channel(0);
     let connections = Arc::new(connections);
     let deadline = Instant::now() + Duration::from_millis(config.connect_limit_ms);
     let mut attempts = 0;
@@ -41,7 +41,13 @@ pub(crate) async fn connect(config: &BusConfig) -> Result<(Client, watch::Receiv
         let failed = |source: Source| BusError::Connect { servers: config.servers.join(", "), source };
         let options = options(config, &connections).await?;
         match options.connect(&config.servers).await {
-            Ok(client) => return Ok((client, connected)),
+            Ok(client) => {
+                // The client tells of its first connection from a task of its own, perhaps later than it returns: who
+                // reads the number meanwhile would take the first connection for a second one.
+                let first = connected.wait_for(|count| *count > 0);
+                drop(timeout(ATTEMPT_LIMIT, first).await);
+                return Ok((client, connected));
+            }
             Err(error) if Instant::now() > deadline => return Err(failed(error.into())),
             Err(error) => tracing::debug!(%error, "no broker yet"),
         }

@@ -102,6 +102,13 @@ async fn numbers(reader: &mut bus::AppliedReader, count: usize) -> Vec<i64> {
 }
 
 #[tokio::test]
+async fn the_first_connection_is_counted_before_anybody_reads_the_number() {
+    let broker = Broker::start().await;
+    let connections = broker.connect().await.connections();
+    assert_eq!(*connections.borrow(), 1, "a later count would pass for a reconnect");
+}
+
+#[tokio::test]
 async fn declaring_twice_is_the_same_as_once_and_a_limit_may_change() {
     let broker = Broker::start().await;
     let bus = broker.declared().await;

@@ -3,6 +3,7 @@
 mod arrivals;
 mod changes;
 mod cpu;
+mod day;
 mod feed;
 mod http;
 mod ingest;

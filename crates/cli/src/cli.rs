@@ -2,6 +2,7 @@
 
 mod bench;
 mod decisions;
+mod matches;
 mod program;
 mod reads;
 mod signing;
@@ -14,6 +15,7 @@ pub(crate) use decisions::{
     Baseline, Conflicts, ConflictsVerb, ConnectionVerb, Connections, IgnoreLocation, Link, LinkLocation,
     Take, Unlink, Wait,
 };
+pub(crate) use matches::{By, Limit, Matches, MatchesVerb};
 pub(crate) use program::{Completions, Man};
 pub(crate) use reads::{Backfill, Listed, Sync, SyncVerb};
 pub(crate) use signing::{SECRET_VARIABLE, Sign, Signing, Verify};
@@ -145,6 +147,12 @@ pub(crate) enum Verb {
     #[command(after_help = "Example:\n  tillflow unlink --connection demo-square --variant VAR7\n\n\
                       Exit code 1 if there is no such connection or link, or if it wasn't applied within --wait.")]
     Unlink(Unlink),
+    /// List what may be one item on several platforms, accept or reject it, undo a link that was made so, or set the score
+    /// from which no person is asked.
+    #[command(after_help = "Example:\n  tillflow matches ls --store demo\n  tillflow matches accept 17\n  \
+                      tillflow matches reject 18 --note 'another flavour'\n  tillflow matches undo 17\n  \
+                      tillflow matches limit --store demo --score 0.9")]
+    Matches(Matches),
     /// Link a platform's location to a location of the store. Its reports are applied from then on, and the platform is
     /// read for each of its items there.
     #[command(

@@ -6,9 +6,7 @@ use crate::{
     output,
 };
 use bus::Bus;
-use model::{
-    Delivery, DeliveryId, DeliveryKind, ExternalId, Instruction, Origin, Outcome, Source, TraceParent,
-};
+use model::{DeliveryId, ExternalId, Instruction, Origin, Outcome};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use store::{DeliveryOutcome, OutcomesIn, Store};
@@ -29,27 +27,24 @@ pub(crate) async fn send(
     bus: &Bus,
     store: &Store,
     origin: &Origin,
-    (external, instruction): (&ExternalId, &Instruction),
+    about: (&ExternalId, &Instruction),
     wait: Wait,
 ) -> Result<Instructed, Failed> {
-    let before = store.newest_outcome(&origin.store).await?;
     let id = DeliveryId::from_bytes(rand::random());
-    let delivery = Delivery {
-        id,
-        origin: origin.clone(),
-        kind: DeliveryKind::Instruction,
-        received_at: runner::now(),
-        source: Source::Fetch,
-        cause: None,
-        asked_by: None,
-        attempt: 0,
-        currency: None,
-        account: None,
-        headers: Vec::new(),
-        trace: TraceParent::from_delivery(id),
-        body: wire::encode_instruction(external, instruction),
-    };
-    outlet::accept(bus, &delivery).await?;
+    let before = store.newest_outcome(&origin.store).await?;
+    send_as((id, before), bus, store, origin, about, wait).await
+}
+
+/// Like [`send`], as the delivery with this id; its outcome is looked for after a position in RAW.
+pub(crate) async fn send_as(
+    (id, before): (DeliveryId, u64),
+    bus: &Bus,
+    store: &Store,
+    origin: &Origin,
+    about: (&ExternalId, &Instruction),
+    wait: Wait,
+) -> Result<Instructed, Failed> {
+    outlet::accept(bus, &outlet::instruction_delivery(origin, id, about, runner::now())).await?;
     if wait.seconds == 0 {
         return Ok(Instructed { delivery: id, outcome: None });
     }

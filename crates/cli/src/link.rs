@@ -7,10 +7,13 @@ use crate::{
     failure::Failed,
     instruct, output,
 };
-use model::{ExternalId, Instruction, LinkKind, LocationId, Outcome, VariantId};
+use model::{ExternalId, Instruction, LinkKind, LocationId, Origin, Outcome, VariantId};
 use serde_json::json;
 use std::collections::BTreeSet;
 use store::LinkKey;
+
+/// The author of rejections that `tillflow unlink` stores.
+const UNLINKED_BY: &str = "tillflow unlink";
 
 pub(crate) async fn link(arguments: Link, output: Output) -> Result<(), Failed> {
     let variant = external(&arguments.variant)?;
@@ -33,13 +36,18 @@ pub(crate) async fn unlink(arguments: Unlink, output: Output) -> Result<(), Fail
     let state = connection::find(&store, &arguments.connection).await?;
     let connection = state.origin.connection.clone();
     let key = LinkKey { connection, kind: LinkKind::Variant, external: variant.clone() };
-    if store.links(&BTreeSet::from([key])).await?.is_empty() {
+    let linked = store.links(&BTreeSet::from([key])).await?;
+    let Some(linked_to) = linked.into_values().next() else {
         return Err(Failed::Other(format!(
             "connection {} has no link of variant {variant}",
             state.origin.connection
         )));
-    }
+    };
     let bus = open_bus(&arguments.target).await?;
+    // Before the instruction: what was unlinked is never matched again without a person.
+    if let Some(other) = VariantId::new(&linked_to).ok().filter(|to| *to != own(&state.origin, &variant)) {
+        store.reject_pair(&state.origin, &variant, &other, UNLINKED_BY).await?;
+    }
     let instruction = Instruction::Unlink { variant: variant.clone() };
     let sent = instruct::send(&bus, &store, &state.origin, (&variant, &instruction), arguments.wait).await?;
     sent.print(&format!("{variant} of {} is linked to nothing", state.origin.connection), output);
@@ -105,6 +113,11 @@ pub(crate) async fn ignore_location(arguments: IgnoreLocation, output: Output) -
         }
     }
     Ok(())
+}
+
+/// The variant that a platform's variant is if it is linked to nothing else.
+fn own(origin: &Origin, variant: &ExternalId) -> VariantId {
+    VariantId::derive(&origin.connection, variant)
 }
 
 fn external(text: &str) -> Result<ExternalId, Failed> {

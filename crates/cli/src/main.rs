@@ -15,6 +15,7 @@ mod failure;
 mod instruct;
 mod link;
 mod manual;
+mod matches;
 mod nats_auth;
 mod output;
 mod port;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
             Verb::Backfill(arguments) => sync::backfill(arguments, cli.output).await,
             Verb::Link(arguments) => link::link(arguments, cli.output).await,
             Verb::Unlink(arguments) => link::unlink(arguments, cli.output).await,
+            Verb::Matches(arguments) => matches::run(arguments, cli.output).await,
             Verb::LinkLocation(arguments) => link::link_location(arguments, cli.output).await,
             Verb::IgnoreLocation(arguments) => link::ignore_location(arguments, cli.output).await,
             Verb::Audit(arguments) => audit::run(arguments, cli.output).await,

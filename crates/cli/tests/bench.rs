@@ -61,3 +61,25 @@ fn a_first_sync_ends_when_every_object_of_every_list_is_in_the_record() {
     let output = bench(&["sync", "--platforms", "nobody"]);
     assert_eq!(output.status.code(), Some(2), "a platform that isn't known");
 }
+
+#[test]
+fn shops_whose_webhooks_are_all_lost_agree_after_their_next_reads() {
+    let has_levels = |platform: &&&dyn platforms::Platform| {
+        let collections = platform.collections();
+        collections.is_some_and(|lists| lists.all().iter().any(|list| list.name == "levels"))
+    };
+    let is_written =
+        |platform: &&&dyn platforms::Platform| platform.write_limits(model::MirrorKind::Inventory).is_some();
+    let listed = || platforms::all().iter().filter(has_levels);
+    let polled = listed().find(|platform| platform.webhooks().is_none()).expect("a till without webhooks");
+    let written: Vec<_> = listed().filter(is_written).map(|platform| platform.name()).collect();
+    let names = [polled.name(), written[0], written[1]].join(",");
+    let day = ["--sales", "30", "--rate", "30", "--lost", "1", "--every-seconds", "3"];
+    let output = bench(&[&["sync", "--products", "10", "--platforms", &names], &day[..]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let day = &report["day"];
+    assert_eq!(day["sales"].as_u64(), Some(30), "{report}");
+    assert!(day["webhooks_lost"].as_u64().is_some_and(|lost| lost >= 20), "{report}");
+    assert!(day["agree_after_seconds"].as_f64().is_some(), "{report}");
+}

@@ -1,6 +1,7 @@
-//! Instructions: a person's decisions where rules can't decide, as events of the store like any other.
+//! Instructions: a person's decisions where rules can't decide, as events of the store like any other; among them the
+//! links of matches, which are made without a person above the limit that the store sets.
 
-use crate::{ExternalId, LocationId, VariantId};
+use crate::{ExternalId, LocationId, VariantId, matching::Score};
 
 /// The rule for a first contact: a connection reports an item for the first time, and the store has another number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
@@ -43,7 +44,24 @@ pub enum Side {
     Platform,
 }
 
-/// A person's decision about one connection.
+/// A link that a match justifies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchedLink {
+    /// The platform's id of the item.
+    pub variant: ExternalId,
+    /// The variant of the store that the item was linked to when it was matched.
+    pub from: VariantId,
+    /// The variant that it was matched with.
+    pub to: VariantId,
+    /// The certainty of the match.
+    pub score: Score,
+    /// True if no person accepted the match.
+    pub is_automatic: bool,
+    /// True if the item's product has no other variant: the product is linked with it.
+    pub is_only_variant: bool,
+}
+
+/// A decision about one connection: a person's, or one that a person's settings stand for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Instruction {
     /// Links a platform's variant to a variant of the store.
@@ -53,6 +71,9 @@ pub enum Instruction {
         /// Our id.
         to: VariantId,
     },
+    /// Links a platform's variant to a variant of other platforms that it was matched with, unless either of them was
+    /// linked otherwise meanwhile.
+    LinkMatched(MatchedLink),
     /// Retires the link of a platform's variant; the variant isn't matched by its number again.
     Unlink {
         /// The platform's id.

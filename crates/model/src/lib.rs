@@ -58,7 +58,7 @@ pub use id::{
     ConnectionId, CustomerId, DeliveryId, EventId, ExternalId, InvalidId, LocationId, OrderId, PlatformName,
     ProductId, PromotionId, RawDigest, StoreId, TenantId, VariantId,
 };
-pub use instruction::{BaselineRule, Instruction, Side};
+pub use instruction::{BaselineRule, Instruction, MatchedLink, Side};
 pub use mirror::{
     Asked, AskedBy, Attention, Baseline, Begun, CLOCK_LEAD_MAX, CallResult, Contact, ContactOutcome,
     FieldKey, FieldMirror, FieldOutcome, FieldValue, Gate, LevelKey, LevelMirror, LevelOutcome, Meanwhile,

@@ -4,11 +4,15 @@
 //! ([`decide`]); several that are alike are never made so.
 
 mod gtin;
+mod keys;
 mod name;
+mod proposal;
 mod score;
 mod size;
 
 pub use gtin::{Gtin, InvalidGtin};
+pub use keys::{MATCH_KEYS_MAX, MatchKey, match_keys};
+pub use proposal::{ItemLink, KnownMatch, MatchChange, MatchState, automatic_match, has_news, match_changes};
 pub use score::{InvalidScore, MatchReason, Score};
 
 use crate::{VariantId, sku_key};
@@ -38,6 +42,44 @@ pub struct ItemDescription {
     pub name: String,
     /// The size, where it isn't in the name.
     pub size: Option<String>,
+}
+
+/// The texts of a variant and its product, as the store has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct VariantTexts<'a> {
+    /// The product's title.
+    pub product_title: Option<&'a str>,
+    /// The variant's title.
+    pub variant_title: Option<&'a str>,
+    /// True if the product has no other variant. Platforms then name the variant by a word of their own.
+    pub is_only_variant: bool,
+    /// The product's vendor or brand.
+    pub vendor: Option<&'a str>,
+    /// The merchant's own number.
+    pub sku: Option<&'a str>,
+    /// The bar code.
+    pub barcode: Option<&'a str>,
+}
+
+impl VariantTexts<'_> {
+    /// Returns the description by which the variant is compared: a product's only variant has the product's name, and may
+    /// state its size in its own.
+    pub fn description(&self) -> ItemDescription {
+        let [product, variant] = [self.product_title, self.variant_title].map(Option::unwrap_or_default);
+        let name = match (product, variant) {
+            ("", variant) => variant.to_owned(),
+            (product, variant) if self.is_only_variant || product == variant => product.to_owned(),
+            (product, variant) => format!("{product} {variant}"),
+        };
+        let is_apart = self.is_only_variant && !product.is_empty() && product != variant;
+        ItemDescription {
+            barcode: self.barcode.map(ToOwned::to_owned),
+            sku: self.sku.map(ToOwned::to_owned),
+            brand: self.vendor.map(ToOwned::to_owned),
+            name,
+            size: is_apart.then(|| variant.to_owned()),
+        }
+    }
 }
 
 /// A variant of the store with its description.

@@ -1,7 +1,9 @@
 //! Hands deliveries to the intake.
 
 use bus::{ACCEPT_SUBJECT, Bus, BusError};
-use model::Delivery;
+use model::{
+    Delivery, DeliveryId, DeliveryKind, ExternalId, Instruction, Origin, Source, Timestamp, TraceParent,
+};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -26,6 +28,30 @@ pub enum NotAccepted {
     /// The body is larger than its platform's limit: every further attempt is refused too.
     #[error("the intake refused it for good: {0}")]
     TooLarge(String),
+}
+
+/// Returns the delivery of an instruction about the platform's object `external`.
+pub fn instruction_delivery(
+    origin: &Origin,
+    id: DeliveryId,
+    (external, instruction): (&ExternalId, &Instruction),
+    received_at: Timestamp,
+) -> Delivery {
+    Delivery {
+        id,
+        origin: origin.clone(),
+        kind: DeliveryKind::Instruction,
+        received_at,
+        source: Source::Fetch,
+        cause: None,
+        asked_by: None,
+        attempt: 0,
+        currency: None,
+        account: None,
+        headers: Vec::new(),
+        trace: TraceParent::from_delivery(id),
+        body: wire::encode_instruction(external, instruction),
+    }
 }
 
 /// Hands a delivery to the intake and waits, for at most 15 seconds, until RAW has it on disk.

@@ -13,7 +13,7 @@ mod destination;
 mod fetch;
 mod resolver;
 
-pub use accept::{NotAccepted, accept};
+pub use accept::{NotAccepted, accept, instruction_delivery};
 pub use accounts::{Accounts, Refusable};
 pub use budget::Budgets;
 pub use client::{Client, Failed, OwnedReply};

@@ -15,6 +15,7 @@ mod flowhub;
 mod json;
 mod leaflogix;
 mod list;
+mod offset_list;
 mod packages;
 #[cfg(test)]
 mod sample;

@@ -12,7 +12,7 @@ use platforms::{
     Access, AccountRefusal, CallContext, CallError, Collections, HttpReply, HttpRequest, ListPage,
     MapContext, Mapped, Object, Platform, Range, Reads, Validator, Wanted,
 };
-use simulator::{MachineRequest, NewVariant, Shop, ShopMachine};
+use simulator::{MachineReply, MachineRequest, NewVariant, Shop, ShopMachine};
 use std::collections::{BTreeMap, BTreeSet};
 
 const BASE: &str = "https://api.example.com";
@@ -69,12 +69,12 @@ impl Open {
     fn log_in(&mut self) {
         self.access.access_token = self.platform.tokens().map(|tokens| {
             let request = tokens.request(&self.access).unwrap();
-            let (status, body) = self.call(&request);
-            tokens.issued(&HttpReply::new(status, &body), self.now.into()).unwrap().value
+            let reply = self.call(&request);
+            tokens.issued(&HttpReply::new(reply.status, &reply.body), self.now.into()).unwrap().value
         });
     }
 
-    fn call(&mut self, request: &HttpRequest) -> (u16, bytes::Bytes) {
+    fn call(&mut self, request: &HttpRequest) -> MachineReply {
         let headers = request.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
         let call = MachineRequest {
             method: request.method.as_str(),
@@ -82,8 +82,7 @@ impl Open {
             headers: headers.collect(),
             body: request.body.clone(),
         };
-        let reply = self.machine.answer(&call, self.now);
-        (reply.status, reply.body)
+        self.machine.answer(&call, self.now)
     }
 
     /// Lets some time pass, and returns the time after it.
@@ -104,8 +103,11 @@ impl Open {
             let wanted = Wanted { collection, range, cursor: cursor.as_deref() };
             let request = lists.request(&wanted, &self.context()).unwrap();
             let label = format!("{} {collection} {}", self.platform.name(), request.url);
-            let (status, body) = self.call(&request);
-            let page = lists.page(&wanted, &self.context(), &HttpReply::new(status, &body));
+            let reply = self.call(&request);
+            let headers: Vec<(String, String)> =
+                reply.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            let read = HttpReply { headers: &headers, ..HttpReply::new(reply.status, &reply.body) };
+            let page = lists.page(&wanted, &self.context(), &read);
             let ListPage { objects, next, .. } = page.unwrap_or_else(|error| panic!("{label}: {error:?}"));
             listed.extend(objects);
             match next {

@@ -7,6 +7,8 @@ use std::time::Duration;
 /// Fault rates. Shares are from 0 (never) to 1 (always); all are 0 by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Chaos {
+    /// Share of webhooks that are never sent.
+    pub lost: f64,
     /// Share of webhooks that are sent a second time, behind all webhooks in the queue at that time.
     pub duplicate: f64,
     /// Share of webhooks that are overtaken by the next one in the queue.
@@ -38,6 +40,7 @@ pub(crate) enum Call {
 /// Faults drawn for a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WebhookFault {
+    pub(crate) lost: bool,
     pub(crate) duplicate: bool,
     pub(crate) reorder: bool,
     pub(crate) delay: Duration,
@@ -84,9 +87,10 @@ impl FaultInjector {
     }
 
     pub(crate) fn webhook(&mut self) -> WebhookFault {
-        let Chaos { duplicate, reorder, delay_ms_max, .. } = self.chaos;
+        let Chaos { lost, duplicate, reorder, delay_ms_max, .. } = self.chaos;
         let delay = self.delay(delay_ms_max);
-        WebhookFault { duplicate: self.draws(duplicate), reorder: self.draws(reorder), delay }
+        let (duplicate, reorder, lost) = (self.draws(duplicate), self.draws(reorder), self.draws(lost));
+        WebhookFault { lost, duplicate, reorder, delay }
     }
 }
 
@@ -100,7 +104,8 @@ mod tests {
         for _ in 0..1_000 {
             assert_eq!((faults.call(), faults.response_delay()), (Call::NoFault, Duration::ZERO));
             let fault = faults.webhook();
-            assert_eq!(fault, WebhookFault { duplicate: false, reorder: false, delay: Duration::ZERO });
+            let none = WebhookFault { lost: false, duplicate: false, reorder: false, delay: Duration::ZERO };
+            assert_eq!(fault, none);
         }
     }
 

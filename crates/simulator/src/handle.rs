@@ -162,6 +162,11 @@ impl ShopHandle {
         self.inner.outbox.attempts_since(seen)
     }
 
+    /// The number of webhooks that fault injection lost.
+    pub fn webhooks_lost(&self) -> u64 {
+        self.inner.outbox.lost()
+    }
+
     /// The number of webhooks in the queue, without the one that is being delivered.
     pub fn webhooks_waiting(&self) -> usize {
         self.inner.outbox.waiting()

@@ -71,6 +71,8 @@ struct Queue {
     pushed: u64,
     /// Number of webhooks that may be sent although the queue is delayed.
     let_through: u64,
+    /// Number of webhooks that fault injection lost.
+    lost: u64,
 }
 
 /// The queue of webhooks, and the record of those sent.
@@ -123,6 +125,10 @@ impl Outbox {
 
     pub(crate) fn waiting(&self) -> usize {
         lock(&self.queue).waiting.len()
+    }
+
+    pub(crate) fn lost(&self) -> u64 {
+        lock(&self.queue).lost
     }
 
     pub(crate) fn attempts_since(&self, seen: u64) -> (Vec<SentWebhook>, u64) {
@@ -196,10 +202,14 @@ impl Sender {
             if !fault.delay.is_zero() {
                 tokio::time::sleep(fault.delay).await;
             }
-            if fault.duplicate && !waiting.duplicate {
-                outbox.repeat(&waiting);
+            if fault.lost {
+                lock(&outbox.queue).lost += 1;
+            } else {
+                if fault.duplicate && !waiting.duplicate {
+                    outbox.repeat(&waiting);
+                }
+                self.deliver(outbox, &waiting).await;
             }
-            self.deliver(outbox, &waiting).await;
             outbox.finished.send_modify(|finished| *finished += 1);
         }
     }

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use model::{
     AccountNotice, Action, AskedBy, BaselineRule, ConnectionId, Currency, Customer, Delivery, DeliveryId,
     DeliveryKind, DroppedInput, Duty, EntityKind, Event, EventId, ExternalId, FieldKey, Instruction,
-    InventoryReport, LevelKey, Link, LinkedRef, LocationId, LocationRef, MirrorKey, Money, Order, OrderLine,
-    OrderStatus, Origin, Outcome, Patch, Payload, Payment, PaymentKind, PaymentLabel, PlatformName, Position,
-    Product, ProductId, ProductStatus, Quantity, RawDigest, Refund, RefundLine, Settlement, Side, Source,
-    SourceVersion, StockedAt, StoreId, TaxLine, TenantId, Timestamp, TraceParent, Variant, VariantId,
-    Waiting,
+    InventoryReport, LevelKey, Link, LinkedRef, LocationId, LocationRef, MatchedLink, MirrorKey, Money,
+    Order, OrderLine, OrderStatus, Origin, Outcome, Patch, Payload, Payment, PaymentKind, PaymentLabel,
+    PlatformName, Position, Product, ProductId, ProductStatus, Quantity, RawDigest, Refund, RefundLine,
+    Settlement, Side, Source, SourceVersion, StockedAt, StoreId, TaxLine, TenantId, Timestamp, TraceParent,
+    Variant, VariantId, Waiting,
+    matching::Score,
     promotion::Promotion,
     record::{Applied, CatalogRow, Clocked, Effect, MovementReason, ProductRow, VariantRow},
 };
@@ -284,6 +285,14 @@ fn notices_and_instructions() -> Vec<Payload> {
     let mut instructions = vec![
         Instruction::Link { variant: external("v"), to: VariantId::new("var_1").unwrap() },
         Instruction::Unlink { variant: external("v") },
+        Instruction::LinkMatched(MatchedLink {
+            variant: external("v"),
+            from: VariantId::new("var_1").unwrap(),
+            to: VariantId::new("var_2").unwrap(),
+            score: Score::new(950).unwrap(),
+            is_automatic: true,
+            is_only_variant: false,
+        }),
         Instruction::LinkLocation { location: external("l"), to: location.clone() },
     ];
     for side in [Side::Store, Side::Platform] {

@@ -13,6 +13,7 @@ mod keys;
 mod link_candidates;
 mod links;
 mod locations;
+mod matched;
 mod oversell;
 mod product;
 mod promotion;

@@ -6,10 +6,14 @@
 //!
 //! A worker for each connection with collections reads what is due, a page at a time; the state of each list is a row of
 //! the record, so that whoever owns the partition next goes on with the same page.
+//!
+//! For each partition, variants whose descriptions or links changed are compared with those of other connections; what may
+//! be one is stored as a match, for a person or, above the store's limit, as an instruction that links it.
 
 mod accepted;
 mod attempt;
 mod lists;
+mod matches;
 mod measure;
 mod notices;
 mod parked;
@@ -20,6 +24,7 @@ mod schedule;
 mod settings;
 mod shared;
 
+pub use matches::Matching;
 pub use schedule::ScheduledReads;
 
 use outlet::{Accounts, Budgets, CallsConfig, Client, Fetcher};
@@ -49,13 +54,15 @@ pub struct Config {
     pub calls: CallsConfig,
     /// Reads of lists.
     pub scheduled_reads: ScheduledReads,
+    /// Comparisons of variants.
+    pub matching: Matching,
 }
 
 /// Runs the service until it is stopped.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
     let opened = runner::until_set_up(&service, STAGE, async || Store::open(&config.store).await).await?;
     let Some(store) = opened else { return Ok(()) };
-    serve(service, store, config.calls, config.scheduled_reads).await
+    serve(service, store, config.calls, config.scheduled_reads, config.matching).await
 }
 
 /// Runs the service on an open database.
@@ -64,6 +71,7 @@ pub async fn serve(
     store: Store,
     calls: CallsConfig,
     reads: ScheduledReads,
+    matching: Matching,
 ) -> Result<(), Failure> {
     let client = Client::new(calls).map_err(|error| Fault::new("the HTTP client", error))?;
     let budgets = Budgets::default();
@@ -75,6 +83,8 @@ pub async fn serve(
     let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
     let measure =
         measure::Measure::new(&service.metrics).map_err(|error| Fault::new("metrics of lists", error))?;
+    let match_measure = matches::MatchMeasure::new(&service.metrics)
+        .map_err(|error| Fault::new("metrics of matches", error))?;
     let pages = tokio::sync::Semaphore::new(PAGES_AT_ONCE);
     let shared = Arc::new(shared::Shared {
         service: service.clone(),
@@ -86,13 +96,17 @@ pub async fn serve(
         reads,
         pages,
         measure,
+        matching,
+        match_measure,
     });
+    let counting = tokio::spawn(matches::count_waiting(Arc::clone(&shared)));
     let outcome = runner::own_partitions(&service, STAGE, move |run| {
         let shared = Arc::clone(&shared);
         async move { shared.run_partition(&run).await }
     })
     .await;
     listening.abort();
+    counting.abort();
     outcome
 }
 

@@ -53,6 +53,7 @@ impl Shared {
         let mut notes = tokio::time::interval(NOTE_EVERY);
         notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut schedule = pin!(self.schedule(partition));
+        let mut matching = pin!(self.match_variants(partition));
         loop {
             tokio::select! {
                 messages = reader.waiting(MESSAGES_MAX), if worker.under_way.len() < UNDER_WAY_MAX => {
@@ -66,6 +67,7 @@ impl Shared {
                 }
                 _ = notes.tick() => worker.note().await?,
                 never = &mut schedule => match never {},
+                never = &mut matching => match never {},
                 () = run.stop.cancelled() => return worker.note().await,
             }
         }

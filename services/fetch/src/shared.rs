@@ -1,6 +1,10 @@
 //! The resources that all partitions of the service share.
 
-use crate::{measure::Measure, schedule::ScheduledReads};
+use crate::{
+    matches::{MatchMeasure, Matching},
+    measure::Measure,
+    schedule::ScheduledReads,
+};
 use outlet::Fetcher;
 use platforms::Validator;
 use runner::{Alerts, Service};
@@ -21,4 +25,6 @@ pub(crate) struct Shared {
     /// A permit for each page of a list that may be held at once.
     pub(crate) pages: Semaphore,
     pub(crate) measure: Measure,
+    pub(crate) matching: Matching,
+    pub(crate) match_measure: MatchMeasure,
 }

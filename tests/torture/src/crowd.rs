@@ -25,6 +25,7 @@ const SIMULATED_PRODUCTS_MAX: u16 = 12;
 const PIECES: i64 = 50;
 /// Behaviour of simulated platforms outside faults.
 const EVERYDAY: Chaos = Chaos {
+    lost: 0.0,
     duplicate: 0.05,
     reorder: 0.0,
     delay_ms_max: 20,

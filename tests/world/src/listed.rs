@@ -2,7 +2,7 @@
 
 use crate::{
     plan::ListsPlan,
-    shop::{LEVELS, ListedGood, PRODUCTS},
+    shop::{Kind, LEVELS, ListedGood, PRODUCTS},
 };
 use model::{
     CollectionPick, CollectionState, ConnectionId, DueCollection, EndedRead, KnownObject, ListedObject,
@@ -49,7 +49,7 @@ pub(crate) struct Lists {
 
 impl Lists {
     /// The collections of a connection that were never read.
-    pub(crate) fn first(connection: &ConnectionId, plan: &ListsPlan, now: Timestamp) -> Self {
+    pub(crate) fn first(connection: &ConnectionId, kind: Kind, plan: &ListsPlan, now: Timestamp) -> Self {
         let collection = |name, changes| {
             let plan = ReadPlan { changes, whole: true, every: plan.every, whole_every: WHOLE_EVERY };
             let spread = Spread::of(connection, name);
@@ -57,8 +57,9 @@ impl Lists {
             let rows = BTreeMap::new();
             Collection { name, plan, spread, state, request: None, rows, half_in: None, was_half: false }
         };
-        // A level may change without its product's time: levels are read as a whole.
-        let collections = vec![collection(PRODUCTS, Some(OVERLAP)), collection(LEVELS, None)];
+        // Where a level has no time of its own, levels are read as a whole.
+        let levels = collection(LEVELS, kind.has_listed_levels().then_some(OVERLAP));
+        let collections = vec![collection(PRODUCTS, Some(OVERLAP)), levels];
         Self { collections, limited_until: now }
     }
 

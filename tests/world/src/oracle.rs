@@ -55,7 +55,7 @@ pub(crate) struct Oracle {
     held: BTreeSet<LevelKey>,
     /// Webhooks in transit, by shop and number: their good, and true if they end a contact.
     under_way: BTreeMap<(usize, u64), (Option<usize>, bool)>,
-    /// Goods of shops that are only read whose last edit wasn't listed yet.
+    /// Goods with an edit that only the lists of their shops show, and that wasn't listed yet.
     unlisted: BTreeSet<(usize, usize)>,
     pub(crate) violations: Vec<String>,
 }
@@ -83,7 +83,7 @@ impl Oracle {
         self.under_way.remove(&(shop, number));
     }
 
-    /// Notes that a good was edited in a shop that is only read.
+    /// Notes that a good was edited, and that only its shop's lists show it.
     pub(crate) fn edited_unlisted(&mut self, shop: usize, good: usize) {
         self.unlisted.insert((shop, good));
     }

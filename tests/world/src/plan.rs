@@ -17,6 +17,8 @@ pub(crate) const OPENED: Timestamp = Timestamp::from_micros(BEGIN.as_micros() - 
 const SECOND: i64 = 1_000_000;
 /// Distinguishes the draws about lists from all others.
 const OF_LISTS: u64 = 0x1157_5ead;
+/// Distinguishes the draws about lists of shops that send webhooks.
+const OF_READS: u64 = 0x2ead_5a11;
 /// Number of seconds in which people act.
 const WEEK_SECONDS: i64 = 4 * 86_400;
 
@@ -146,8 +148,11 @@ pub struct Plan {
     pub(crate) speaks_json: bool,
     /// True if the goods of a shop are variants of one product.
     pub(crate) is_one_product: bool,
-    /// The lists of shops that send no webhooks.
+    /// The lists of shops that are read.
     pub(crate) lists: ListsPlan,
+    /// True if the lists of all shops are read, not only of those that send no webhooks. Lost webhooks are then made up
+    /// for by that alone.
+    pub(crate) is_all_read: bool,
     /// The steps, in order of time.
     pub(crate) steps: Vec<Step>,
 }
@@ -211,11 +216,18 @@ impl Plan {
         let mut draw = Draw { rng, shops, goods, places, has_decimals };
         let shops = draw.shops();
         let mut steps = draw.steps(&shops);
-        if shops.iter().any(|shop| shop.kind.is_listed()) {
-            steps.extend(Draw { rng: of_lists, ..draw }.of_lists());
-            steps.sort_by_key(|step| step.at);
+        let mut of_reads = StdRng::seed_from_u64(seed ^ OF_READS);
+        let is_all_read = !speaks_json && of_reads.random_ratio(1, 2);
+        draw.rng = of_lists;
+        let listed: Vec<usize> = (0..shops.len()).filter(|shop| shops[*shop].kind.is_listed()).collect();
+        steps.extend(draw.of_lists(&listed));
+        if is_all_read {
+            draw.rng = of_reads;
+            steps.extend(draw.of_lists(&(0..shops.len()).collect::<Vec<_>>()));
+            steps.extend(draw.of_lost_webhooks());
         }
-        Self { seed, shops, speaks_json, is_one_product, lists, steps }
+        steps.sort_by_key(|step| step.at);
+        Self { seed, shops, speaks_json, is_one_product, lists, is_all_read, steps }
     }
 }
 

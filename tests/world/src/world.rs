@@ -80,7 +80,7 @@ pub(crate) struct World {
     pub(crate) erased: BTreeSet<ExternalId>,
     pub(crate) last_call: Timestamp,
     pub(crate) connected_at: BTreeMap<ConnectionId, Timestamp>,
-    /// The lists of shops that are only read.
+    /// The lists of the shops that are read.
     pub(crate) lists: BTreeMap<ConnectionId, Lists>,
     queue: BinaryHeap<Reverse<(Timestamp, u64)>>,
     scheduled: BTreeMap<u64, Scheduled>,
@@ -287,8 +287,8 @@ impl World {
         for good in 0..self.shops[shop].goods.len() {
             self.oracle.holds(&self.shops[shop], good);
         }
-        if kind.is_listed() {
-            let lists = Lists::first(&self.shops[shop].connection, &self.plan.lists, self.now);
+        if kind.is_listed() || self.plan.is_all_read {
+            let lists = Lists::first(&self.shops[shop].connection, kind, &self.plan.lists, self.now);
             self.lists.insert(self.shops[shop].connection.clone(), lists);
         }
         self.full(shop);
@@ -304,7 +304,7 @@ impl World {
 
     /// Reports everything of a shop: fetched, or saved unchanged there.
     fn full(&mut self, shop: usize) {
-        if self.shops[shop].kind.is_listed() {
+        if self.lists.contains_key(&self.shops[shop].connection) {
             // Its lists are read by their schedule.
             return;
         }
@@ -354,9 +354,7 @@ impl World {
             match fault {
                 Some(WebhookFault::Lost) if may_be_lost => {
                     if let Some(good) = webhook.good.filter(|_| webhook.by_people) {
-                        let good = self.shops[shop].goods[good].clone();
-                        let connection = self.shops[shop].connection.clone();
-                        self.oracle.mark_edits_inexact(&connection, &good, &self.pipeline.record);
+                        self.is_lost(shop, good);
                     }
                     continue;
                 }
@@ -387,6 +385,16 @@ impl World {
             }
             self.schedule(at, Scheduled::Arrives { shop, webhook: Box::new(webhook) });
         }
+    }
+
+    /// Notes that no webhook reports the change of a good: its lists do, or nothing.
+    fn is_lost(&mut self, shop: usize, good: usize) {
+        let connection = self.shops[shop].connection.clone();
+        if self.lists.contains_key(&connection) {
+            return self.oracle.edited_unlisted(shop, good);
+        }
+        let good = self.shops[shop].goods[good].clone();
+        self.oracle.mark_edits_inexact(&connection, &good, &self.pipeline.record);
     }
 
     fn arrives(&mut self, shop: usize, webhook: Webhook) {

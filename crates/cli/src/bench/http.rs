@@ -2,15 +2,7 @@
 
 use super::{feed, latencies::Latencies};
 use crate::failure::Failed;
-use std::{
-    fmt::Write as _,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
-};
+use std::{fmt::Write as _, net::SocketAddr, sync::Arc, time::Instant};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -53,18 +45,27 @@ pub(crate) fn request(signed: &feed::Signed) -> Vec<u8> {
     bytes
 }
 
-/// Sends webhooks through at most `connections` connections, one webhook at a time each: at `rate` a second, or, if that
-/// is 0, as fast as they are accepted.
-pub(crate) async fn send(
-    requests: Vec<Vec<u8>>,
-    address: SocketAddr,
-    connections: u32,
-    rate: u64,
-) -> Result<Sent, Failed> {
-    let (requests, next, began) = (requests.into(), Arc::new(AtomicUsize::new(0)), Instant::now());
+/// The pace of sending.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// Upper limit of connections.
+    pub(crate) connections: u32,
+    /// The number of levels, which the webhooks report in turns. Those of one level share a connection: they are sent
+    /// one after the other.
+    pub(crate) levels: u64,
+    /// Webhooks a second; 0 for as fast as they are accepted.
+    pub(crate) rate: u64,
+}
+
+/// Sends webhooks through several connections, one webhook at a time each.
+pub(crate) async fn send(requests: Vec<Vec<u8>>, address: SocketAddr, pace: Pace) -> Result<Sent, Failed> {
+    let (requests, began, Pace { connections, levels, rate }) = (requests.into(), Instant::now(), pace);
+    let levels = usize::try_from(levels).unwrap_or(usize::MAX).max(1);
+    let connections = (busy(connections, rate) as usize).clamp(1, levels);
     let mut senders = JoinSet::new();
-    for _ in 0..busy(connections, rate) {
-        let sender = Sender { requests: Arc::clone(&requests), next: Arc::clone(&next), began, rate };
+    for number in 0..connections {
+        let turns = Turns { number, connections, levels };
+        let sender = Sender { requests: Arc::clone(&requests), turns, began, rate };
         senders.spawn(sender.run(address));
     }
     let mut all = Sent { latencies: Latencies::new()?, refused: 0 };
@@ -90,11 +91,26 @@ pub(crate) struct Sent {
     pub(crate) refused: u64,
 }
 
+/// The webhooks of one connection.
+#[derive(Debug, Clone, Copy)]
+struct Turns {
+    number: usize,
+    connections: usize,
+    levels: usize,
+}
+
+impl Turns {
+    /// The indexes among the first `count`, in their order.
+    fn indexes(self, count: usize) -> impl Iterator<Item = usize> {
+        (0..count).filter(move |index| index % self.levels % self.connections == self.number)
+    }
+}
+
 /// One connection that sends one webhook after the other; written here, because a client library would use most of
 /// the machine.
 struct Sender {
     requests: Arc<[Vec<u8>]>,
-    next: Arc<AtomicUsize>,
+    turns: Turns,
     began: Instant,
     rate: u64,
 }
@@ -106,9 +122,8 @@ impl Sender {
         stream.set_nodelay(true).map_err(failed)?;
         let mut sent = Sent { latencies: Latencies::new()?, refused: 0 };
         let mut buffer = Vec::with_capacity(RESPONSE_BYTES_MAX);
-        loop {
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(request) = self.requests.get(index) else { return Ok(sent) };
+        for index in self.turns.indexes(self.requests.len()) {
+            let request = &self.requests[index];
             let mut from = Instant::now();
             if self.rate > 0 {
                 // Measured from the time it was due: a sender that waits for a response must not hide that others
@@ -122,6 +137,7 @@ impl Sender {
                 _ => sent.refused += 1,
             }
         }
+        Ok(sent)
     }
 }
 
@@ -151,5 +167,21 @@ mod tests {
     fn at_a_low_rate_few_connections_send_so_that_none_is_closed_as_idle() {
         assert_eq!([busy(256, 0), busy(256, 1), busy(256, 50), busy(256, 1700)], [256, 2, 100, 256]);
         assert_eq!([busy(8, 50), busy(256, u64::MAX)], [8, 256]);
+    }
+
+    #[test]
+    fn every_webhook_has_one_connection_and_those_of_a_level_share_it() {
+        for (connections, levels) in [(1, 1), (3, 10), (10, 10), (4, 10)] {
+            let mut by_level = vec![None; levels];
+            let mut sent = Vec::new();
+            for number in 0..connections {
+                for index in (Turns { number, connections, levels }).indexes(35) {
+                    assert_eq!(*by_level[index % levels].get_or_insert(number), number, "{index}");
+                    sent.push(index);
+                }
+            }
+            sent.sort_unstable();
+            assert_eq!(sent, (0..35).collect::<Vec<_>>());
+        }
     }
 }

@@ -2,8 +2,11 @@
 
 use super::{
     cpu::{self, CpuSeconds},
-    feed, http, load_thread,
+    feed,
+    http::{self, Pace},
+    load_thread,
     machine::MachineBefore,
+    numbering::Numbering,
     report::{Figures, Report},
 };
 use crate::{
@@ -50,9 +53,10 @@ async fn measure(scratch: &Scratch, servers: &Servers, arguments: &IngestBench) 
     output::progress("sending");
     let (nats, postgres) = (servers.nats.pid(), servers.postgres.pid());
     let (before, began) = (CpuSeconds::now(nats, postgres), Instant::now());
-    let (connections, rate) = (arguments.connections, arguments.rate);
+    let IngestBench { connections, rate, .. } = *arguments;
+    let pace = Pace { connections, levels: Numbering::of(&arguments.load).levels(), rate };
     let (sent, load) = load_thread::run(async move {
-        let sent = http::send(requests, address, connections, rate).await?;
+        let sent = http::send(requests, address, pace).await?;
         Ok((sent, cpu::of_this_thread()))
     })
     .await?;

@@ -3,10 +3,12 @@
 use super::{
     changes,
     cpu::{self, CpuSeconds},
-    feed, http,
+    feed,
+    http::{self, Pace},
     latencies::Latencies,
     load_thread,
     machine::MachineBefore,
+    numbering::Numbering,
     passthrough,
     report::{Figures, Report},
 };
@@ -74,7 +76,9 @@ async fn measure(
     let deliveries = feed::levels(&arguments.load)?;
     let sending: Pin<Box<dyn Future<Output = Result<f64, Failed>> + Send>> = if arguments.http {
         let requests = deliveries.into_iter().map(|signed| http::request(&signed)).collect();
-        Box::pin(send_over_http(requests, address, arguments.in_flight, arguments.rate))
+        let levels = Numbering::of(&arguments.load).levels();
+        let connections = arguments.in_flight.min(super::CONNECTIONS_MAX);
+        Box::pin(send_over_http(requests, address, Pace { connections, levels, rate: arguments.rate }))
     } else {
         Box::pin(send(deliveries, intake, in_flight(arguments, servers), arguments.rate))
     };
@@ -121,14 +125,9 @@ async fn send(
 }
 
 /// The same over HTTP, from a thread of the load.
-async fn send_over_http(
-    requests: Vec<Vec<u8>>,
-    address: SocketAddr,
-    connections: u32,
-    rate: u64,
-) -> Result<f64, Failed> {
+async fn send_over_http(requests: Vec<Vec<u8>>, address: SocketAddr, pace: Pace) -> Result<f64, Failed> {
     let (refused, seconds) = load_thread::run(async move {
-        let sent = http::send(requests, address, connections.min(super::CONNECTIONS_MAX), rate).await?;
+        let sent = http::send(requests, address, pace).await?;
         Ok((sent.refused, cpu::of_this_thread()))
     })
     .await?;

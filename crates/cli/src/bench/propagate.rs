@@ -4,7 +4,8 @@ use super::{
     arrivals::Arrivals,
     changes,
     cpu::CpuSeconds,
-    feed, http,
+    feed,
+    http::{self, Pace},
     latencies::Latencies,
     load_thread::LoadThread,
     machine::MachineBefore,
@@ -121,11 +122,9 @@ async fn propagate(
     mut watch: Watch,
     numbering: Numbering,
 ) -> Result<(Observed, Seen), Failed> {
-    // No more than there are levels, so that the reports of one level are sent one after the other.
-    let connections = u64::from(super::CONNECTIONS_MAX).min(numbering.levels());
-    let connections = u32::try_from(connections).unwrap_or(super::CONNECTIONS_MAX);
+    let pace = Pace { connections: super::CONNECTIONS_MAX, levels: numbering.levels(), rate };
     let sending = async {
-        let sent = http::send(requests, address, connections, rate).await?;
+        let sent = http::send(requests, address, pace).await?;
         super::none_refused(sent.refused)
     };
     let ((), observed, ()) = tokio::try_join!(sending, observe(applied, numbering), watch.until_complete())?;

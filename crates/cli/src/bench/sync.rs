@@ -2,6 +2,7 @@
 
 use super::{
     cpu::{CpuSeconds, peak_memory_mib},
+    day::{self, Day},
     figure, http,
     load_thread::LoadThread,
     machine::{Machine, MachineBefore},
@@ -18,12 +19,13 @@ use crate::{
     table::{Table, left, right},
 };
 use fetch::ScheduledReads;
-use model::ConnectionId;
+use model::{ConnectionId, MirrorKind};
 use runner::Metrics;
 use sandbox::Scratch;
 use serde::Serialize;
-use simulator::{NewVariant, Shop, SimulatedPlatform, Simulator, SimulatorOptions};
+use simulator::{ItemIds, NewVariant, Shop, SimulatedPlatform, Simulator, SimulatorOptions};
 use std::{net::SocketAddr, time::Duration};
+use store::Rules;
 use tokio::time::{Instant, sleep};
 
 /// The lists that a first sync consists of, where the platform has them.
@@ -33,7 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Time without a further page or outcome after which the measurement fails.
 const STALLED: Duration = Duration::from_mins(5);
 /// The pieces of each item.
-const PIECES: i64 = 100;
+pub(super) const PIECES: i64 = 100;
 /// The price of each item.
 const PRICE_MINOR: i64 = 1999;
 
@@ -48,6 +50,8 @@ struct Report {
     memory_before_mib: u64,
     peak_memory_mib: u64,
     platforms: Vec<PlatformReport>,
+    /// Of `--sales`.
+    day: Option<Day>,
     machine: Machine,
 }
 
@@ -62,10 +66,12 @@ struct PlatformReport {
 }
 
 /// A shop whose lists are read.
-struct Listed {
-    platform: &'static dyn SimulatedPlatform,
+pub(super) struct Listed {
+    pub(super) platform: &'static dyn SimulatedPlatform,
     shop: Shop,
-    simulator: Simulator,
+    pub(super) simulator: Simulator,
+    /// By the number of the product.
+    pub(super) items: Vec<ItemIds>,
     connection: Option<ConnectionId>,
     seconds: Option<f64>,
     objects: u64,
@@ -92,7 +98,8 @@ async fn measure(scratch: &Scratch, servers: &Servers, arguments: &SyncBench) ->
     let metrics = Metrics::new().map_err(runner::Failure::from)?;
     let listener = ::ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let address = listener.local_addr().map_err(|error| Failed::io("no address", error))?;
-    let (composition, reads) = (Composition::OnePass, ScheduledReads::default());
+    let reads = ScheduledReads { every_seconds: arguments.every_seconds, ..ScheduledReads::default() };
+    let composition = Composition::OnePass;
     let services = Services::start(servers, metrics, listener, http::config(), composition, reads).await?;
 
     output::progress("connecting the shops");
@@ -101,13 +108,19 @@ async fn measure(scratch: &Scratch, servers: &Servers, arguments: &SyncBench) ->
     let (before, load_before) = (CpuSeconds::now(nats, postgres), thread.cpu_seconds().await?);
     let began = Instant::now();
     for listed in &mut shops {
-        listed.connect(servers, &store_id, &format!("http://{address}")).await?;
+        let is_written = arguments.sales > 0 && listed.is_writable();
+        listed.connect(servers, &store_id, &format!("http://{address}"), is_written).await?;
     }
     until_read(servers, &mut shops, began).await?;
     let seconds = began.elapsed().as_secs_f64();
     let load_seconds = thread.cpu_seconds().await? - load_before;
     let cpu = CpuSeconds::now(nats, postgres).since(before).with_load(load_seconds);
     let machine = machine.since();
+    let platforms: Vec<_> = shops.iter().map(Listed::report).collect();
+    let day = match arguments.sales {
+        0 => None,
+        _ => Some(day::measure(&thread, servers, &shops, arguments).await?),
+    };
     services.stop().await?;
     let objects: u64 = shops.iter().map(|listed| listed.objects).sum();
     let count = figure(usize::try_from(objects).unwrap_or(usize::MAX));
@@ -118,7 +131,8 @@ async fn measure(scratch: &Scratch, servers: &Servers, arguments: &SyncBench) ->
         cpu_us_per_object: (cpu.ours + cpu.broker + cpu.database) * 1e6 / count,
         memory_before_mib: memory,
         peak_memory_mib: peak_memory_mib(),
-        platforms: shops.into_iter().map(Listed::report).collect(),
+        platforms,
+        day,
         machine,
     })
 }
@@ -141,17 +155,30 @@ async fn open(thread: &LoadThread, name: &str, products: u32) -> Result<Listed, 
     let started = thread.run(async move { Ok(Simulator::start(SimulatorOptions::default(), opened).await) });
     let failed = |error| Failed::Other(format!("the simulator of {name} can't start: {error}"));
     let simulator = started.await?.map_err(failed)?;
+    let mut items = Vec::new();
     for number in 0..products {
         let sku = numbering::sku(0, number);
         let variant = NewVariant::stocked(&sku, PRICE_MINOR, PIECES, &shop.locations);
         let added = simulator.shop().add_product(&format!("Product {number}"), &[variant]);
-        added.map_err(|error| Failed::Other(format!("{name} can't be stocked: {error}")))?;
+        items.extend(added.map_err(|error| Failed::Other(format!("{name} can't be stocked: {error}")))?);
     }
-    Ok(Listed { platform, shop, simulator, connection: None, seconds: None, objects: 0 })
+    Ok(Listed { platform, shop, simulator, items, connection: None, seconds: None, objects: 0 })
 }
 
 impl Listed {
-    async fn connect(&mut self, servers: &Servers, store_id: &str, ingest_url: &str) -> Result<(), Failed> {
+    /// Returns true if levels can be written to the platform.
+    pub(super) fn is_writable(&self) -> bool {
+        let platform = platforms::find(self.platform.name());
+        platform.is_some_and(|platform| platform.write_limits(MirrorKind::Inventory).is_some())
+    }
+
+    async fn connect(
+        &mut self,
+        servers: &Servers,
+        store_id: &str,
+        ingest_url: &str,
+        is_written: bool,
+    ) -> Result<(), Failed> {
         let wanted = Wanted {
             platform: self.platform.name(),
             base_url: self.simulator.base_url(),
@@ -159,11 +186,12 @@ impl Listed {
             account: self.shop.account.clone(),
             secret: self.shop.webhook_secret.clone(),
             locations: self.shop.locations.clone(),
-            rules: provision::READ_ONLY,
+            rules: Rules { propagate_inventory: is_written, ..provision::READ_ONLY },
         };
-        provision::connection(&servers.store, store_id, ingest_url, wanted).await?;
-        let id = provision::connection_id(store_id, self.platform.name());
-        self.connection = Some(ConnectionId::new(&id).map_err(|error| Failed::Other(error.to_string()))?);
+        let running = provision::connection(&servers.store, store_id, ingest_url, wanted).await?;
+        self.simulator.set_webhook(&running.webhook_url);
+        self.connection =
+            Some(ConnectionId::new(&running.id).map_err(|error| Failed::Other(error.to_string()))?);
         Ok(())
     }
 
@@ -185,7 +213,7 @@ impl Listed {
         Ok(())
     }
 
-    fn report(self) -> PlatformReport {
+    fn report(&self) -> PlatformReport {
         let (_, calls) = self.simulator.shop().calls_since(u64::MAX);
         let (seconds, objects) = (self.seconds.unwrap_or_default(), self.objects);
         PlatformReport { platform: self.platform.name(), seconds, objects, calls }
@@ -234,6 +262,9 @@ fn print(report: &Report, output: Output) -> Result<(), Failed> {
         table.row(row);
     }
     output::table(table);
+    if let Some(day) = &report.day {
+        day.lines().iter().for_each(|line| output::line(line));
+    }
     report.machine.lines().iter().for_each(|line| output::line(line));
     Ok(())
 }

@@ -35,8 +35,10 @@ tillflow bench propagate --stores 2 --items 5      # more than their platform ac
     /// Measure the first sync of a store whose platforms' lists are read.
     ///
     /// Each platform has a simulated shop with the same products. The time ends when every list of products and levels
-    /// was read to its end and each object has its outcome in the record.
-    #[command(after_help = "Example:\n  tillflow bench sync --platforms square,treez --products 20000")]
+    /// was read to its end and each object has its outcome in the record. With `--sales`, the shops then sell in turn while
+    /// webhooks are lost, and the time is measured until the levels of all shops that are written to agree.
+    #[command(after_help = "Example:\n  tillflow bench sync --platforms square,treez --products 20000\n  \
+tillflow bench sync --platforms square,shopify,blaze --sales 2000 --lost 0.05")]
     Sync(SyncBench),
     /// Measure signed webhooks over HTTP until the response that they are on disk.
     #[command(after_help = "Example:\n  tillflow bench ingest --connections 64")]
@@ -133,6 +135,19 @@ pub(crate) struct SyncBench {
     /// Number of products in each shop.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) products: u32,
+    /// Number of sales after the first sync, in the shops in turn; the time is measured until all shops that are
+    /// written to have the levels that follow from them.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    pub(crate) sales: u32,
+    /// Sales a second.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rate: u32,
+    /// Share of webhooks that are lost, from 0 to 1.
+    #[arg(long, default_value_t = 0.05, value_parser = share)]
+    pub(crate) lost: f64,
+    /// Interval between two reads of each list, in seconds; unless set, the one of each list.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) every_seconds: Option<u64>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -151,6 +166,11 @@ pub(crate) struct IngestBench {
 pub(crate) struct ReplayBench {
     #[command(flatten)]
     pub(crate) load: Load,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("a share is from 0 to 1".to_owned()) }
 }
 
 fn partition_count(text: &str) -> Result<PartitionCount, String> {

@@ -3,7 +3,7 @@
 use super::Servers;
 use crate::failure::Failed;
 use bus::{Bus, BusConfig, User};
-use fetch::ScheduledReads;
+use fetch::{Matching, ScheduledReads};
 use outlet::CallsConfig;
 use runner::{Failure, Metrics, Readiness, Service};
 use std::{future::Future, time::Duration};
@@ -65,7 +65,11 @@ impl Services {
             .await?;
         let calls = CallsConfig::simulated;
         starting.service("propagate", |service| propagate::serve(service, store.clone(), calls())).await?;
-        starting.service("fetch", |service| fetch::serve(service, store.clone(), calls(), reads)).await?;
+        starting
+            .service("fetch", |service| {
+                fetch::serve(service, store.clone(), calls(), reads, Matching::default())
+            })
+            .await?;
         Ok(starting.services)
     }
 

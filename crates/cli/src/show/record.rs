@@ -111,3 +111,71 @@ fn joined(parts: impl Iterator<Item = String>) -> String {
     let parts: Vec<String> = parts.collect();
     if parts.is_empty() { NOTHING.to_owned() } else { parts.join("; ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{
+        AttributeName, Currency, ExternalId, Image, ImageUrl, LabResult, PaymentKind, PaymentLabel, Potency,
+        Quantity, RefundLine, Settlement, Substance, Timestamp, VariantId,
+        record::{Clocked, KeptProductDetails, KeptVariantDetails},
+    };
+
+    fn usd(minor: i64) -> Money {
+        Money { minor, currency: Currency::new("USD").unwrap() }
+    }
+
+    fn clocked<T>(value: T) -> Option<Clocked<T>> {
+        Some(Clocked { value, at: Timestamp::from_micros(1) })
+    }
+
+    #[test]
+    fn an_order_shows_its_tip_payments_and_refunds_and_nothing_where_they_are_unknown() {
+        let order = Order { total: Some(usd(1_200)), ..Order::cancelled(ExternalId::new("7").unwrap()) };
+        assert_eq!(order_row(&order), ["7", "cancelled", "12.00 USD", "-", "-", "-", "-"]);
+        let card = Payment {
+            card_brand: PaymentLabel::new("VISA").ok(),
+            amount: Some(usd(1_000)),
+            ..Payment::of(PaymentKind::Card)
+        };
+        let line = RefundLine { line: ExternalId::new("l").unwrap(), quantity: None, amount: None };
+        let refund = Refund { external: None, amount: Some(usd(500)), refunded_at: None, lines: vec![line] };
+        let settlement = Settlement {
+            tip: Some(usd(200)),
+            taxes: None,
+            payments: Some(vec![card, Payment::of(PaymentKind::Cash)]),
+            refunds: Some(vec![refund]),
+        };
+        let row = order_row(&Order { settlement, ..order });
+        assert_eq!(row[4..], ["2.00 USD", "card VISA 10.00 USD; cash", "5.00 USD (1 lines)"]);
+    }
+
+    #[test]
+    fn a_variant_shows_its_images_attributes_results_and_prices() {
+        let image = Image { url: ImageUrl::new("https://a.example/b").unwrap(), alt: None };
+        let potency = Potency::parse("18-22 %", None).unwrap().unwrap();
+        let result = LabResult { substance: Substance::new("thc").unwrap(), potency };
+        let tier = PriceTier {
+            from: Quantity::parse("3.5").unwrap(),
+            unit: TierUnit::Gram,
+            price: usd(3_500),
+            basis: TierBasis::Whole,
+        };
+        let effects = (AttributeName::Effects, vec!["calm".to_owned(), "happy".to_owned()]);
+        let line = DetailsLine {
+            variant: VariantId::new("v").unwrap(),
+            product_title: None,
+            of_product: KeptProductDetails {
+                images: clocked(vec![image.clone()]),
+                attributes: clocked([effects].into()),
+            },
+            of_variant: KeptVariantDetails {
+                images: clocked(vec![image]),
+                lab_results: clocked(vec![result]),
+                price_tiers: clocked(vec![tier]),
+            },
+        };
+        let expected = ["?", "2", "effects calm, happy", "THC 18-22 %", "from 3.5 g: 35.00 USD in all"];
+        assert_eq!(details_row(&line), expected);
+    }
+}

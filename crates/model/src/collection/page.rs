@@ -2,7 +2,7 @@
 
 use super::ListRead;
 use crate::{ConnectionId, DeliveryId, RawDigest};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// An object on a page, as it is remembered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,7 @@ impl<T> SortedPage<T> {
     pub fn of(page: Vec<PageObject<T>>, known: Vec<KnownObject>, (number, reports_all): (u64, bool)) -> Self {
         let mut known: HashMap<String, KnownObject> =
             known.into_iter().map(|known| (known.object.key.clone(), known)).collect();
+        let mut on_page = HashSet::new();
         let mut sorted = Self { reported: Vec::new(), seen: Vec::new(), has_repeats: false };
         for PageObject { object, content } in page {
             let before = known.get(&object.key);
@@ -70,7 +71,10 @@ impl<T> SortedPage<T> {
             if !is_key {
                 continue;
             }
-            sorted.seen.retain(|seen| seen.key != object.key);
+            // A page may have all objects of a shop, and hardly ever has one twice.
+            if !on_page.insert(object.key.clone()) {
+                sorted.seen.retain(|seen| seen.key != object.key);
+            }
             sorted.seen.push(object.clone());
             known.insert(object.key.clone(), KnownObject { object, seen_in: number });
         }

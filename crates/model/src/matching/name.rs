@@ -53,6 +53,27 @@ impl Name {
         self.words.concat() == other.words.concat()
     }
 
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().map(String::as_str)
+    }
+
+    /// The words in their order, without spaces.
+    pub(super) fn spelled(&self) -> String {
+        self.words.concat()
+    }
+
+    /// The words in the order of the alphabet.
+    pub(super) fn sorted(&self) -> String {
+        let mut words: Vec<&str> = self.words().collect();
+        words.sort_unstable();
+        words.join(" ")
+    }
+
+    /// This name, followed by another.
+    pub(super) fn joined(&self, other: &Self) -> Self {
+        Self { words: [self.words.as_slice(), other.words.as_slice()].concat() }
+    }
+
     pub(super) fn contains(&self, part: &Self) -> bool {
         self.place_of(part).is_some()
     }

@@ -49,6 +49,84 @@ const WHOLE: u64 = 1_000;
 const AMBIGUOUS_LEAVES: u16 = 700;
 
 impl MatchReason {
+    /// Every reason; the share of a similar name's common words is that of all.
+    const ALL: [Self; 12] = [
+        Self::Identical,
+        Self::GtinEqual,
+        Self::SkuEqual,
+        Self::NameEqual,
+        Self::NameSimilar { per_mille: 1_000 },
+        Self::BrandEqual,
+        Self::SizeEqual,
+        Self::GtinDiffers,
+        Self::NameDiffers,
+        Self::BrandDiffers,
+        Self::SizeDiffers,
+        Self::Ambiguous,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Identical => "identical",
+            Self::GtinEqual => "gtin_equal",
+            Self::SkuEqual => "sku_equal",
+            Self::NameEqual => "name_equal",
+            Self::NameSimilar { .. } => "name_similar",
+            Self::BrandEqual => "brand_equal",
+            Self::SizeEqual => "size_equal",
+            Self::GtinDiffers => "gtin_differs",
+            Self::NameDiffers => "name_differs",
+            Self::BrandDiffers => "brand_differs",
+            Self::SizeDiffers => "size_differs",
+            Self::Ambiguous => "ambiguous",
+        }
+    }
+
+    /// Returns the form in rows: its name, and the share of common words.
+    pub fn code(self) -> String {
+        match self {
+            Self::NameSimilar { per_mille } => format!("{}:{per_mille}", self.name()),
+            other => other.name().to_owned(),
+        }
+    }
+
+    /// Parses the form in rows.
+    pub fn parse(code: &str) -> Option<Self> {
+        let (name, share) = code.split_once(':').map_or((code, None), |(name, share)| (name, Some(share)));
+        let share = share.map(|share| share.parse::<u16>().ok().filter(|share| u64::from(*share) <= WHOLE));
+        match (Self::ALL.into_iter().find(|reason| reason.name() == name)?, share) {
+            (Self::NameSimilar { .. }, Some(share)) => share.map(|per_mille| Self::NameSimilar { per_mille }),
+            (Self::NameSimilar { .. }, None) | (_, Some(_)) => None,
+            (reason, None) => Some(reason),
+        }
+    }
+
+    /// Returns the reason in words, for people.
+    pub fn words(self) -> String {
+        match self {
+            Self::Identical => "the same description in all".to_owned(),
+            Self::GtinEqual => "the same GTIN".to_owned(),
+            Self::SkuEqual => "the same SKU".to_owned(),
+            Self::NameEqual => "the same name".to_owned(),
+            Self::NameSimilar { per_mille } => format!("a similar name ({} %)", per_mille / 10),
+            Self::BrandEqual => "the same brand".to_owned(),
+            Self::SizeEqual => "the same size".to_owned(),
+            Self::GtinDiffers => "but another GTIN".to_owned(),
+            Self::NameDiffers => "but another name".to_owned(),
+            Self::BrandDiffers => "but another brand".to_owned(),
+            Self::SizeDiffers => "but another size".to_owned(),
+            Self::Ambiguous => "but others are alike".to_owned(),
+        }
+    }
+
+    /// Returns whether the reason is one against a match.
+    pub const fn is_against(self) -> bool {
+        matches!(
+            self,
+            Self::GtinDiffers | Self::NameDiffers | Self::BrandDiffers | Self::SizeDiffers | Self::Ambiguous
+        )
+    }
+
     /// Certainty by this reason alone, per mille.
     const fn certainty(self) -> u64 {
         match self {

@@ -80,6 +80,73 @@ fn items_are_matched_as_a_person_would() {
 }
 
 #[test]
+fn every_candidate_has_a_key_in_common_with_the_item() {
+    let keys = |text: &str| match_keys(&described(text));
+    for (item, variants, _) in CASES {
+        for candidate in decided(item, variants).1 {
+            let at = ["a", "b", "c", "d"].iter().position(|id| *id == candidate.id.as_str()).unwrap();
+            let (of_item, of_variant) = (keys(item), keys(variants[at]));
+            assert!(of_item.iter().any(|key| of_variant.contains(key)), "{item}: {}", variants[at]);
+        }
+    }
+    assert_eq!(keys(""), []);
+    let long = vec!["word"; 80].join("s ") + " | brand | | sku | 4006381333931";
+    assert!(keys(&long).len() <= MATCH_KEYS_MAX);
+    for (one, other) in [
+        ("Terra Bites | Kiva Confections", "Kiva Confections Terra Bites"),
+        ("Kiva Confections Terra Bites | Kiva Confections", "Terra Bites"),
+        ("La Croix Lime", "LaCroix lime"),
+        ("Raspberry Gummies", "gummies raspberry"),
+    ] {
+        let telling = |text: &str| keys(text).into_iter().filter(|key| key.is_telling()).collect::<Vec<_>>();
+        let (of_one, of_other) = (telling(one), telling(other));
+        assert!(of_one.iter().any(|key| of_other.contains(key)), "{one}: {other}");
+    }
+}
+
+#[test]
+fn a_reason_is_read_as_it_was_written() {
+    let reasons = decided(
+        "ACME Blue Dream 3.5g | | | S | 4006381333931",
+        &["Blue Dream | acme | 7g | S | 4006381333931"],
+    );
+    let mut reasons: Vec<MatchReason> =
+        reasons.1.into_iter().flat_map(|candidate| candidate.reasons).collect();
+    reasons.extend([
+        MatchReason::NameSimilar { per_mille: 666 },
+        MatchReason::Identical,
+        MatchReason::Ambiguous,
+    ]);
+    for reason in reasons {
+        assert_eq!(MatchReason::parse(&reason.code()), Some(reason));
+    }
+    for code in ["", "gtin", "name_similar", "name_similar:", "name_similar:1001", "gtin_equal:1"] {
+        assert_eq!(MatchReason::parse(code), None, "{code}");
+    }
+}
+
+#[test]
+fn a_only_variant_has_the_name_of_its_product() {
+    let texts = |product, variant, is_only_variant| {
+        let texts = VariantTexts {
+            product_title: product,
+            variant_title: variant,
+            is_only_variant,
+            ..VariantTexts::default()
+        };
+        let description = texts.description();
+        (description.name, description.size)
+    };
+    let (tea, word, size) = (Some("Tea"), Some("Regular"), Some("3.5g"));
+    assert_eq!(texts(tea, word, true), ("Tea".to_owned(), Some("Regular".to_owned())));
+    assert_eq!(texts(tea, size, false), ("Tea 3.5g".to_owned(), None));
+    assert_eq!(texts(tea, tea, false), ("Tea".to_owned(), None));
+    assert_eq!(texts(tea, tea, true), ("Tea".to_owned(), None));
+    assert_eq!(texts(None, size, true), ("3.5g".to_owned(), None));
+    assert_eq!(texts(None, None, true), (String::new(), None));
+}
+
+#[test]
 fn the_score_says_why() {
     for (item, variant, per_mille, reasons) in [
         ("A | | | SKU-1", "| | | SKU-1", 850, vec![MatchReason::SkuEqual]),

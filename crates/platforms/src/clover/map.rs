@@ -5,23 +5,34 @@ mod item;
 mod order;
 mod settlement;
 
-use crate::{MapContext, Rows, field::Object};
-use model::{Money, Quantity, SourceVersion, Timestamp};
+use crate::{MapContext, Mapped, Rows, field::Object};
+use model::{Delivery, Money, Payload, Quantity, SourceVersion, Timestamp};
 use serde_json::Value;
 use stage::{Reject, RejectClass};
 
 const MICROS_PER_MILLISECOND: i64 = 1_000;
 
-/// The events in the body of a delivery of `topic`.
-pub(super) fn map(topic: &str, body: &Value, context: MapContext) -> Result<Rows, Reject> {
+/// The events in the body of a delivery.
+pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Result<Rows, Reject> {
     let root = Object::root(body)?;
-    match topic {
-        "item" => item::item(&root, context),
-        "order" => Ok(vec![order::order(&root, context)]),
-        "customer" => Ok(vec![customer::customer(&root)]),
+    let rows = match delivery.kind.topic() {
+        "item" => item::item(&root, context)?,
+        "item_stock" => vec![item::stock(&root)],
+        "order" => vec![order::order(&root, context)],
+        "customer" => vec![customer::customer(&root)],
         // Thin: the object is fetched and arrives as a delivery of its own.
-        _ => Ok(Vec::new()),
+        _ => Vec::new(),
+    };
+    let read = |row: Result<Mapped, Reject>| row.map(|mapped| read_at(mapped, delivery.received_at));
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// The event of a level with the time of its reading: it has no version, and each read is an event of its own.
+fn read_at(mut mapped: Mapped, received_at: Timestamp) -> Mapped {
+    if matches!(mapped.payload, Payload::Inventory(_)) {
+        mapped.identity.push(received_at.to_string());
     }
+    mapped
 }
 
 /// The quantity in a reply about the stock of one item; `None` if Clover doesn't count it.

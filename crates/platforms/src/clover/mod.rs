@@ -2,6 +2,7 @@
 //!
 //! The README beside this file holds the dated facts, the quirks and what isn't verified.
 
+mod collections;
 mod http;
 mod map;
 mod reader;
@@ -9,7 +10,8 @@ mod webhooks;
 mod writer;
 
 use crate::{
-    BODY_BYTES_DEFAULT, MapContext, Platform, Rate, Reader, Rows, Spec, Topic, TopicKind, Webhooks, Writer,
+    BODY_BYTES_DEFAULT, Collections, MapContext, Platform, Rate, Reader, Rows, Spec, Topic, TopicKind,
+    Webhooks, Writer,
 };
 use model::Delivery;
 use serde_json::Value;
@@ -20,6 +22,9 @@ pub(crate) static PLATFORM: Clover = Clover;
 
 /// Clover, REST v3.
 pub(crate) struct Clover;
+
+/// The field of an order that we read with all its lines, rather than with the first ones.
+const LINES_COMPLETE: &str = "lines_complete";
 
 macro_rules! topics {
     ($($name:literal $kind:ident)*) => {
@@ -40,6 +45,7 @@ static TOPICS: &[Topic] = topics! {
     "O" Thin
     "customer" Read
     "item" Read
+    "item_stock" Read
     "order" Read
 };
 
@@ -63,7 +69,7 @@ impl Platform for Clover {
     }
 
     fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Rows, Reject> {
-        map::map(delivery.kind.topic(), body, *context)
+        map::map(delivery, body, *context)
     }
 
     fn webhooks(&self) -> Option<&dyn Webhooks> {
@@ -71,6 +77,10 @@ impl Platform for Clover {
     }
 
     fn reader(&self) -> Option<&dyn Reader> {
+        Some(self)
+    }
+
+    fn collections(&self) -> Option<&dyn Collections> {
         Some(self)
     }
 

@@ -7,11 +7,13 @@ use stage::{Reject, RejectClass};
 use std::collections::BTreeSet;
 
 /// Related objects that are read with an item. Clover allows three in a call.
-const ITEM_EXPANDED: &str = "itemStock,categories,options";
+pub(super) const ITEM_EXPANDED: &str = "itemStock,categories,options";
 /// Related objects that are read with an order.
-const ORDER_EXPANDED: &str = "lineItems,payments,customers";
+pub(super) const ORDER_EXPANDED: &str = "lineItems,payments,customers";
 /// Related objects that are read with a customer.
-const CUSTOMER_EXPANDED: &str = "emailAddresses,phoneNumbers";
+pub(super) const CUSTOMER_EXPANDED: &str = "emailAddresses,phoneNumbers";
+/// Upper limit of the lines that Clover lists with an order; more aren't shown.
+pub(super) const LINES_LISTED_MAX: usize = 100;
 /// Upper limit of items of one order whose stock is read; Clover recommends no more than 100 ids in a call.
 const ORDER_ITEMS_MAX: usize = 100;
 const MICROS_PER_MILLISECOND: i64 = 1_000;
@@ -71,7 +73,8 @@ impl Reader for super::Clover {
     }
 
     /// The objects in a reply. An object that doesn't exist is one that was deleted. An order is followed by the items
-    /// that it sells: no webhook is documented to report what a sale does to their stock.
+    /// that it sells: no webhook is documented to report what a sale does to their stock. An order with more lines than
+    /// Clover shows is left to the list of orders, which reads them.
     fn page(
         &self,
         wanted: &Fetch<'_>,
@@ -100,8 +103,17 @@ impl Reader for super::Clover {
             return Err(CallError::Rejected(Reject::new(RejectClass::Platform, reason)));
         }
         let next = if target.topic == "order" { sold(context.access, &body)? } else { None };
+        if target.topic == "order" && has_all_lines_listed(&body) {
+            return Ok(Page { next, ..Page::default() });
+        }
         Ok(Page { next, ..Page::of_one(target.topic, &body) })
     }
+}
+
+/// Returns true for an order with as many lines as Clover shows: it may have more.
+fn has_all_lines_listed(order: &Value) -> bool {
+    let lines = order.pointer("/lineItems/elements").and_then(Value::as_array);
+    lines.is_some_and(|lines| lines.len() >= LINES_LISTED_MAX)
 }
 
 /// The request for the items in the lines of an order; `None` if they are of no item. No item is listed twice, so that one

@@ -110,7 +110,7 @@ fn examples_of(platform: &'static dyn Platform) -> Vec<Example> {
 pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
     match platform {
         "blaze" => &["level.absent", "member", "product", "product.absent", "product.stock", "transaction"],
-        "clover" => &["customer", "item", "order"],
+        "clover" => &["customer", "item", "item_stock", "order"],
         "flowhub" => &["customer", "inventory", "order", "product"],
         "leaflogix" => &["customer", "inventory", "product", "transaction"],
         "shopify" => &["inventory_level/read", "product/read"],

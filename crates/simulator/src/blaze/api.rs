@@ -40,7 +40,7 @@ pub(super) fn respond(state: &State, call: &Incoming, now: Instant) -> Reply {
     match path {
         ["products"] | ["store", "inventory", "products"] => {
             let on_sale = state.ledger.listed_products().filter(|product| !product.deleted);
-            page(call, on_sale.filter_map(|held| objects::product(state, held, with_taxes)).collect())
+            products(state, call, on_sale, with_taxes)
         }
         ["store", "inventory", "products", "dates"] => changed_products(state, call, with_taxes, now),
         ["products", id] | ["store", "inventory", "products", id] => {
@@ -59,13 +59,28 @@ pub(super) fn respond(state: &State, call: &Incoming, now: Instant) -> Reply {
     }
 }
 
+/// One page of products; only those on it are rendered.
+fn products<'a>(
+    state: &State,
+    call: &Incoming,
+    listed: impl Iterator<Item = &'a Product>,
+    with_taxes: bool,
+) -> Reply {
+    let all = listed.filter(|held| !held.variants.is_empty()).collect();
+    page_of(call, all, |held| objects::product(state, held, with_taxes).unwrap_or_default())
+}
+
 /// One page of a list.
 fn page(call: &Incoming, all: Vec<Value>) -> Reply {
+    page_of(call, all, |value| value)
+}
+
+fn page_of<T>(call: &Incoming, all: Vec<T>, render: impl Fn(T) -> Value) -> Reply {
     let number = |name: &str| call.parameter(name).and_then(|text| text.parse::<usize>().ok());
     let skip = number("skip").or_else(|| number("start")).unwrap_or(0);
     let limit = number("limit").unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
     let total = all.len();
-    let values: Vec<Value> = all.into_iter().skip(skip).take(limit).collect();
+    let values: Vec<Value> = all.into_iter().skip(skip).take(limit).map(render).collect();
     Reply::ok(json!({"values": values, "skip": skip, "limit": limit, "total": total}))
 }
 
@@ -87,8 +102,7 @@ fn changed_products(state: &State, call: &Incoming, with_taxes: bool, now: Insta
     let Some((since, until)) = between(call, now) else { return failed(400, "Invalid dates") };
     let is_changed = |held: &&Product| since <= held.updated_at && held.updated_at <= until;
     let changed = state.ledger.listed_products().filter(is_changed);
-    let mut reply =
-        page(call, changed.filter_map(|held| objects::product(state, held, with_taxes)).collect());
+    let mut reply = products(state, call, changed, with_taxes);
     reply.body["afterDate"] = since.timestamp_millis().into();
     reply.body["beforeDate"] = until.timestamp_millis().into();
     reply

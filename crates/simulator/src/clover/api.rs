@@ -1,5 +1,6 @@
 //! Clover's REST API v3, as far as it has items, their stock, orders and customers.
 
+use super::list::{self, Filter, Order};
 use super::objects;
 use crate::exchange::{Incoming, Reply, decode};
 use crate::ledger::{Change, Instant, Product, Variant};
@@ -7,15 +8,9 @@ use crate::level::Entry;
 use crate::state::State;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
 use std::str::FromStr;
 
-/// Number of elements on a page if the call names none.
-const PAGE_DEFAULT: usize = 100;
-/// Maximum number of elements on a page.
-const PAGE_MAX: usize = 1_000;
-/// Maximum number of elements of a list within an object.
-const NESTED_MAX: usize = 100;
 /// Maximum number of related objects that one call expands.
 const EXPANDED_MAX: usize = 3;
 
@@ -25,7 +20,7 @@ pub(super) fn failed(status: u16, message: &str) -> Reply {
 
 /// Status and message of a refused call.
 #[derive(Debug)]
-struct Refusal(u16, &'static str);
+pub(super) struct Refusal(pub(super) u16, pub(super) &'static str);
 
 impl Refusal {
     fn reply(self) -> Reply {
@@ -60,16 +55,18 @@ pub(super) fn respond(state: &mut State, call: &Incoming, now: Instant) -> Reply
             found(on_sale(state, id).and_then(|(_, variant)| objects::stock(state, variant)))
         }
         ("POST", ["item_stocks", id]) => body(call).and_then(|body| set_stock(state, id, &body, now)),
-        ("GET", ["orders"]) => {
-            let orders = state.ledger.orders().rev().map(|order| objects::order(state, order, &related));
-            page(orders.collect(), call)
-        }
+        ("GET", ["orders"]) => orders(state, call, &related),
+        ("GET", ["orders", id, "line_items"]) => match state.ledger.order(id) {
+            Some(order) => list::page(objects::lines(order), call),
+            None => Err(NOT_FOUND),
+        },
         ("GET", ["orders", id]) => {
             found(state.ledger.order(id).map(|order| objects::order(state, order, &related)))
         }
         ("GET", ["customers"]) => {
-            let customers = state.ledger.customers().map(|customer| objects::customer(customer, &related));
-            page(customers.collect(), call)
+            let customers =
+                state.ledger.customers().rev().map(|customer| objects::customer(customer, &related));
+            list::page(customers.collect(), call)
         }
         ("GET", ["customers", id]) => {
             found(state.ledger.customer(id).map(|customer| objects::customer(customer, &related)))
@@ -92,27 +89,7 @@ fn body(call: &Incoming) -> Result<Map<String, Value>, Refusal> {
 
 /// A reply with one object, whose lists are cut off.
 fn found(object: Option<Value>) -> Result<Reply, Refusal> {
-    object.map(|object| Reply::ok(with_short_lists(object))).ok_or(NOT_FOUND)
-}
-
-fn with_short_lists(mut object: Value) -> Value {
-    for related in object.as_object_mut().into_iter().flat_map(Map::values_mut) {
-        if let Some(elements) = related.get_mut("elements").and_then(Value::as_array_mut) {
-            elements.truncate(NESTED_MAX);
-        }
-    }
-    object
-}
-
-/// The page of `all` that the call names.
-fn page(all: Vec<Value>, call: &Incoming) -> Result<Reply, Refusal> {
-    let number = |name: &str, default: usize| match call.parameter(name) {
-        None => Ok(default),
-        Some(text) => text.parse::<usize>().map_err(|_| Refusal(400, "Not a number")),
-    };
-    let (limit, offset) = (number("limit", PAGE_DEFAULT)?.clamp(1, PAGE_MAX), number("offset", 0)?);
-    let elements = all.into_iter().skip(offset).take(limit).map(with_short_lists);
-    Ok(Reply::ok(json!({"elements": elements.collect::<Vec<_>>(), "href": call.path})))
+    object.map(|object| Reply::ok(list::with_short_lists(object))).ok_or(NOT_FOUND)
 }
 
 /// An item that wasn't deleted.
@@ -120,35 +97,41 @@ fn on_sale<'a>(state: &'a State, id: &str) -> Option<(&'a Product, &'a Variant)>
     state.ledger.find(id).filter(|(product, _)| product.id == id)
 }
 
-/// The items on sale, limited by `filter=id in ('…','…')`, or by the time of change.
+/// The items on sale.
 fn items(state: &State, call: &Incoming, expanded: &[&str]) -> Result<Reply, Refusal> {
-    let filters = call.query.iter().filter(|(name, _)| name == "filter").map(|(_, filter)| filter.as_str());
-    let mut ids: Option<BTreeSet<&str>> = None;
-    let mut since = i64::MIN;
-    for filter in filters {
-        if let Some(listed) = filter.strip_prefix("id in (").and_then(|rest| rest.strip_suffix(')')) {
-            ids = Some(listed.split(',').map(|id| id.trim().trim_matches('\'')).collect());
-        } else if let Some(Ok(time)) = filter.strip_prefix("modifiedTime>=").map(str::parse) {
-            since = time;
-        } else {
-            return Err(Refusal(400, "Only ids and times of change are simulated"));
-        }
+    let filter = Filter::of(call)?;
+    let mut shown: Vec<&Product> = state.ledger.listed_products().filter(|held| !held.deleted).collect();
+    let changed_at = |product: &Product| {
+        let variants = product.variants.iter().map(|variant| variant.updated_at);
+        variants.fold(product.updated_at, Instant::max).timestamp_millis()
+    };
+    shown.retain(|product| filter.has(&product.id, changed_at(product)));
+    match list::order(call)? {
+        Order::OldestChangeFirst => shown.sort_by_key(|product| changed_at(product)),
+        Order::NewestFirst => shown.sort_by_key(|product| Reverse(product.created_at)),
     }
-    let shown = state.ledger.products().filter(|product| {
-        !product.deleted
-            && product.updated_at.timestamp_millis() >= since
-            && ids.as_ref().is_none_or(|ids| ids.contains(product.id.as_str()))
-    });
-    let shown = shown.filter_map(|product| {
+    let item = |product: &&Product| {
         product.variants.first().map(|variant| objects::item(state, product, variant, expanded))
-    });
-    page(shown.collect(), call)
+    };
+    list::page(shown.iter().filter_map(item).collect(), call)
 }
 
+fn orders(state: &State, call: &Incoming, expanded: &[&str]) -> Result<Reply, Refusal> {
+    let filter = Filter::of(call)?;
+    let mut shown: Vec<_> = state.ledger.orders().rev().collect();
+    shown.retain(|order| filter.has(&order.id, order.updated_at().timestamp_millis()));
+    if list::order(call)? == Order::OldestChangeFirst {
+        shown.sort_by_key(|order| order.updated_at());
+    }
+    list::page(shown.into_iter().map(|order| objects::order(state, order, expanded)).collect(), call)
+}
+
+/// The stocks of all items, those that are newest first.
 fn stocks(state: &State, call: &Incoming) -> Result<Reply, Refusal> {
-    let variants = state.ledger.products().filter(|product| !product.deleted);
-    let variants = variants.flat_map(|product| &product.variants);
-    page(variants.filter_map(|variant| objects::stock(state, variant)).collect(), call)
+    let mut shown: Vec<&Product> = state.ledger.listed_products().filter(|held| !held.deleted).collect();
+    shown.sort_by_key(|product| Reverse(product.created_at));
+    let variants = shown.iter().flat_map(|product| &product.variants);
+    list::page(variants.filter_map(|variant| objects::stock(state, variant)).collect(), call)
 }
 
 /// Sets the fields in the body; the stock isn't one of them.

@@ -1,6 +1,7 @@
 //! Clover: REST v3, and thin webhooks with the code of the app.
 
 mod api;
+mod list;
 mod objects;
 mod samples;
 mod sign;

@@ -66,7 +66,7 @@ pub(super) fn order(state: &State, order: &Order, expanded: &[&str]) -> Value {
 }
 
 /// A line for each piece; one with its quantity in thousandths if it isn't a number of pieces.
-fn lines(order: &Order) -> Vec<Value> {
+pub(super) fn lines(order: &Order) -> Vec<Value> {
     let line = &order.line;
     let numbered = |number: i64| {
         json!({"id": format!("{}{number}", line.id), "orderRef": {"id": order.id}, "item": {"id": line.variant},

@@ -206,6 +206,22 @@ async fn chaos_lets_webhooks_overtake_each_other() {
 }
 
 #[tokio::test]
+async fn chaos_loses_webhooks_and_counts_them() {
+    let mut receiver = Receiver::start(&[]).await;
+    let chaos = Chaos { lost: 1.0, duplicate: 1.0, ..Chaos::default() };
+    let simulator = open_with("square", SimulatorOptions { chaos, ..SimulatorOptions::default() }).await;
+    simulator.set_webhook(&receiver.url);
+    let shop = simulator.shop();
+    shop.add_customer("Ada", "X", "1").unwrap();
+    shop.deliver_now().await;
+    simulator.set_chaos(Chaos::default());
+    let alan = shop.add_customer("Alan", "X", "2").unwrap();
+    shop.deliver_now().await;
+    let arrived: Vec<_> = receiver.rest().iter().map(|each| each.json()["data"]["id"].clone()).collect();
+    assert_eq!((arrived, shop.webhooks_lost()), (vec![json!(alan)], 1));
+}
+
+#[tokio::test]
 async fn a_platform_that_the_registry_lacks_is_refused() {
     let shop = Shop { platform: "nobody", ..account("square") };
     let started = Simulator::start(SimulatorOptions::default(), shop).await;

@@ -32,6 +32,8 @@ fn all() -> Vec<Declared> {
         crate::fetch_cursors::statements(),
         crate::links::statements(),
         crate::listed_objects::statements(),
+        crate::match_queue::statements(),
+        crate::matches::statements(),
         crate::migrations::statements(),
         crate::mirrors::statements(),
         crate::outcomes::statements(),

@@ -8,6 +8,15 @@ use crate::{
     promotions::promotion,
     propagating::{claim, first_number_of_b, level_mirror, link_b, set_level},
 };
+use model::{
+    BaselineRule, Currency, Customer, CustomerId, FieldKey, LevelMirror, LevelOutcome, LocationId, Mirror,
+    Money, Order, OrderId, OrderLine, OrderStatus, Outcome, Patch, PlatformName, ProductId, ProductStatus,
+    Quantity, StoreId, TenantId, TextMirror, VariantId, VersionNumber,
+    record::{
+        Changed, Changes, Clocked, Conflict, ConflictKind, ConnectionFacts, CustomerRow, Erasure, Facts,
+        FirstKeys, Links, OrderRow, Ours, ProductRow, RowKeys, SkuCandidate, StoreStep, VariantRow,
+    },
+};
 use sqlx::{Connection as _, PgConnection, Row as _};
 use std::collections::{BTreeMap, BTreeSet};
 use store::{ConflictFilter, Consumer, CursorMove, LocationSetup, StoreError};

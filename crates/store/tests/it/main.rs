@@ -11,6 +11,7 @@ mod connection_states;
 mod desired;
 mod details;
 mod fixture;
+mod matches;
 mod mirrors;
 mod parked;
 mod plans;

@@ -28,6 +28,9 @@ async fn visible(connection: &mut PgConnection) -> Vec<(String, i64)> {
         "rebuilds",
         "collection_states",
         "listed_objects",
+        "match_due",
+        "match_keys",
+        "match_candidates",
     ] {
         let count = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {name}")));
         seen.push((name.to_owned(), count.fetch_one(&mut *connection).await.unwrap().get(0)));
@@ -60,6 +63,7 @@ async fn a_tenant_sees_its_own_rows_and_nothing_of_anyone_else() {
     accept(&database.store, 2, 9).await;
     database.store.begin_rebuild(false).await.unwrap();
     crate::collections::list_one(&database.store).await;
+    crate::matches::match_one(&database).await;
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
 
     for (table, rows) in as_tenant(&mut connection, Some("t1")).await {

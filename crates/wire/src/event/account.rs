@@ -7,7 +7,10 @@ use crate::{
     pb,
 };
 use bytes::Bytes;
-use model::{AccountNotice, BaselineRule, Duty, ExternalId, Instruction, LocationId, Side, VariantId};
+use model::{
+    AccountNotice, BaselineRule, Duty, ExternalId, Instruction, LocationId, MatchedLink, Side, VariantId,
+    matching::{InvalidScore, Score},
+};
 use prost::Message as _;
 
 /// Encodes an instruction about the object with the platform's id `external`.
@@ -52,6 +55,14 @@ pub(super) fn instruction_message(external: &ExternalId, instruction: &Instructi
         Instruction::Link { variant, to } => {
             Kind::Link(pb::LinkInstruction { variant: variant.to_string(), to: to.to_string() })
         }
+        Instruction::LinkMatched(link) => Kind::LinkMatched(pb::LinkMatchedInstruction {
+            variant: link.variant.to_string(),
+            from: link.from.to_string(),
+            to: link.to.to_string(),
+            score_per_mille: link.score.per_mille().into(),
+            is_automatic: link.is_automatic,
+            is_only_variant: link.is_only_variant,
+        }),
         Instruction::Unlink { variant } => {
             Kind::Unlink(pb::UnlinkInstruction { variant: variant.to_string() })
         }
@@ -87,6 +98,17 @@ pub(super) fn from_instruction(message: pb::Instruction) -> Result<(ExternalId, 
             variant: external(&link.variant, "link.variant")?,
             to: VariantId::new(&link.to).at("link.to")?,
         },
+        Kind::LinkMatched(link) => Instruction::LinkMatched(MatchedLink {
+            variant: external(&link.variant, "link_matched.variant")?,
+            from: VariantId::new(&link.from).at("link_matched.from")?,
+            to: VariantId::new(&link.to).at("link_matched.to")?,
+            score: u16::try_from(link.score_per_mille)
+                .map_err(|_| InvalidScore)
+                .and_then(Score::new)
+                .at("link_matched.score")?,
+            is_automatic: link.is_automatic,
+            is_only_variant: link.is_only_variant,
+        }),
         Kind::Unlink(unlink) => Instruction::Unlink { variant: external(&unlink.variant, "unlink.variant")? },
         Kind::LinkLocation(link) => Instruction::LinkLocation {
             location: external(&link.location, "link_location.location")?,

@@ -1,6 +1,6 @@
 //! Notices about an account, and decisions that people made about it.
 
-use super::{Decision, View, Write, contact, links, locations, sales};
+use super::{Decision, View, Write, contact, links, locations, matched, sales};
 use model::{
     AccountNotice, Conflict, ConflictKind, CustomerId, Duty, Event, ExternalId, Gate, Instruction, LevelKey,
     Outcome,
@@ -52,6 +52,7 @@ pub(super) fn instruction(
 ) -> Result<Decision, Reject> {
     match instruction {
         Instruction::Link { variant, to } => links::by_hand(event, variant, to, view),
+        Instruction::LinkMatched(link) => matched::link(event, link, view),
         Instruction::Unlink { variant } => links::undone_by_hand(event, variant, view),
         Instruction::LinkLocation { location, to } => Ok(locations::link(event, location, to, view)),
         Instruction::Adopt { item, location, side } => {

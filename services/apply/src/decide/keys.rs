@@ -7,12 +7,12 @@ use super::link_candidates::LinkCandidates;
 use super::{
     identity::{self, identify},
     locations,
-    view::{LevelIndex, View, keys_of},
+    view::{LevelIndex, View, keys_of, links_of},
 };
 use model::{
     Baseline, CustomerId, DroppedInput, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction,
-    InventoryReport, LevelKey, LevelMirror, LocationId, MirrorKey, OrderId, Payload, Product, PromotionId,
-    StockedAt, VariantId,
+    InventoryReport, LevelKey, LevelMirror, LocationId, MatchedLink, MirrorKey, OrderId, Payload, Product,
+    PromotionId, StockedAt, VariantId,
     record::{Facts, FirstKeys, RowKeys},
 };
 
@@ -46,6 +46,10 @@ pub fn first_keys<'a>(
                 keys.links.products.insert(key(external), ());
             }
             Payload::Instruction { instruction: Instruction::Link { variant, .. }, .. }
+            | Payload::Instruction {
+                instruction: Instruction::LinkMatched(MatchedLink { variant, .. }),
+                ..
+            }
             | Payload::Instruction { instruction: Instruction::Unlink { variant }, .. } => {
                 keys.links.variants.insert(key(variant), ());
             }
@@ -268,9 +272,11 @@ fn instruction_keys(
 ) {
     let connection = &event.origin.connection;
     match instruction {
-        Instruction::Link { variant, .. } | Instruction::Unlink { variant } => {
+        Instruction::Link { variant, .. }
+        | Instruction::LinkMatched(MatchedLink { variant, .. })
+        | Instruction::Unlink { variant } => {
             let to = match instruction {
-                Instruction::Link { to, .. } => to.clone(),
+                Instruction::Link { to, .. } | Instruction::LinkMatched(MatchedLink { to, .. }) => to.clone(),
                 _ => VariantId::derive(connection, variant),
             };
             let field = FieldKey { connection: connection.clone(), external: variant.clone() };
@@ -282,6 +288,16 @@ fn instruction_keys(
                 }
                 if let Some(row) = view.facts.variants.get(&linked) {
                     keys.products_of.insert(row.product.clone());
+                    keys.products.insert(row.product.clone());
+                    let own = links_of(&view.facts.links.products, connection);
+                    let of_product = own.filter(|(_, product)| **product == row.product);
+                    let text = |external: &ExternalId| {
+                        MirrorKey::Text(FieldKey {
+                            connection: connection.clone(),
+                            external: external.clone(),
+                        })
+                    };
+                    keys.mirrors.extend(of_product.map(|(external, _)| text(external)));
                 }
                 keys.variants.insert(linked);
             }

@@ -8,8 +8,8 @@ use super::{
     view::View,
 };
 use model::{
-    Action, ConnectionId, EntityKind, Event, ExternalId, Instruction, InventoryReport, LocationId, Payload,
-    StockedAt, StoreId, VariantId, record::ExternalKey,
+    Action, ConnectionId, EntityKind, Event, ExternalId, Instruction, InventoryReport, LocationId,
+    MatchedLink, Payload, StockedAt, StoreId, VariantId, record::ExternalKey,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -151,7 +151,7 @@ fn instructed(
     nodes: &mut BTreeMap<ExternalKey, Node>,
 ) {
     match instruction {
-        Instruction::Link { variant, to } => {
+        Instruction::Link { variant, to } | Instruction::LinkMatched(MatchedLink { variant, to, .. }) => {
             node(event, variant, view, nodes).ids.insert(to.clone());
         }
         Instruction::Unlink { variant } => drop(node(event, variant, view, nodes)),

@@ -3,7 +3,7 @@
 use super::{
     Decision, View, Write, contact,
     identity::{self, Identity},
-    oversell,
+    matched, oversell,
     report::{field_key, field_report},
 };
 use model::{
@@ -16,8 +16,8 @@ use std::collections::BTreeSet;
 
 /// The link changes of one event.
 pub(super) struct Links<'a> {
-    event: &'a Event,
-    view: &'a View<'a>,
+    pub(super) event: &'a Event,
+    pub(super) view: &'a View<'a>,
     pub(super) writes: Vec<Write>,
     pub(super) effects: Vec<Effect>,
     pub(super) changed: bool,
@@ -251,7 +251,7 @@ impl<'a> Links<'a> {
         self.writes.push(Write::Variant(VariantRow { sku, ..row.clone() }));
     }
 
-    fn product_is_left(&mut self, before: &ProductId) {
+    pub(super) fn product_is_left(&mut self, before: &ProductId) {
         if self.view.is_linked_by_others(self.event, before) {
             return;
         }
@@ -261,7 +261,7 @@ impl<'a> Links<'a> {
         }
     }
 
-    fn decision(self, reason: &'static str) -> Decision {
+    pub(super) fn decision(self, reason: &'static str) -> Decision {
         let outcome = if self.changed { Outcome::Applied } else { Outcome::Unchanged };
         Decision { outcome, reason, writes: self.writes, effects: self.effects }
     }
@@ -277,6 +277,16 @@ pub(super) fn by_hand(
     if view.facts.variants.get(to).is_none_or(|row| row.store != event.origin.store) {
         return Ok(Decision::of(Outcome::Unchanged, "the store has no such variant"));
     }
+    Ok(moved(event, external, to, view)?.decision("linked by hand"))
+}
+
+/// Moves the link of a platform's variant, with its items, to a variant of the store.
+pub(super) fn moved<'a>(
+    event: &'a Event,
+    external: &ExternalId,
+    to: &VariantId,
+    view: &'a View<'_>,
+) -> Result<Links<'a>, Reject> {
     let mut links = Links::new(event, view);
     let before = view.variant_link(event, external).filter(|before| before != to);
     let items = before.as_ref().map(|before| view.items_of(event, before)).unwrap_or_default();
@@ -296,7 +306,7 @@ pub(super) fn by_hand(
         ConflictKind::SkuAmbiguous,
         Conflict::about_external(external),
     )));
-    Ok(links.decision("linked by hand"))
+    Ok(links)
 }
 
 /// Unlinks a platform's variant by hand, so that it is one of its own. It keeps its number, so that it isn't matched by
@@ -330,5 +340,6 @@ pub(super) fn undone_by_hand(
     for item in view.items_of(event, &linked) {
         links.link(external, Some(&item), &own, false)?;
     }
+    matched::product_returns(&mut links, external, &linked, &own);
     Ok(links.decision("unlinked by hand"))
 }

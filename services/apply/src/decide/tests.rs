@@ -9,6 +9,7 @@ mod edits;
 mod late;
 mod ledger;
 mod locations;
+mod matched;
 mod open_conflicts;
 mod orders;
 mod promotions;

@@ -11,6 +11,10 @@ pub(crate) fn complete_read(world: &mut World, shop: usize, read: &ListRead, out
         return;
     }
     let of = &world.shops[shop];
+    // A webhook that is late, or a write of ours, may change the baseline while the list is read.
+    if !of.kind.is_listed() {
+        return;
+    }
     let mut found = Vec::new();
     for good in of.gone_and_sold().1.into_iter().filter(|good| good.changed_at() < read.began_at) {
         for (place, count) in &good.stock {
@@ -38,7 +42,7 @@ pub(super) fn listed_shops_agree(world: &World, found: &mut Vec<String>) {
         let link = |good: &crate::shop::Good| {
             record.links.variants.get(&(shop.connection.clone(), good.variant.clone()))
         };
-        for good in sold {
+        for good in sold.into_iter().filter(|_| shop.kind.is_listed()) {
             let is_shown = good.stock.iter().all(|(place, count)| {
                 let mirror = record.mirrors.levels.get(&oracle::key(shop, good, *place));
                 mirror

@@ -1,6 +1,6 @@
-//! The lists of a shop that is only read, and what happens to them.
+//! The lists of shops that are read, and what happens to them.
 
-use super::{Act, Draw, Step, WEEK_SECONDS, after};
+use super::{Act, Draw, Step, WEEK_SECONDS, WebhookFault, after};
 use rand::{RngExt, rngs::StdRng};
 use rust_decimal::Decimal;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(crate) enum PageFault {
     Half,
 }
 
-/// The lists of a platform that sends no webhooks.
+/// The lists of the platforms that are read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ListsPlan {
     /// Number of objects on a page.
@@ -46,9 +46,12 @@ impl ListsPlan {
 }
 
 impl Draw {
-    /// Draws what happens to the lists of the shops that are only read: faults of pages, changes that go back, changes
-    /// while pages are read.
-    pub(super) fn of_lists(mut self) -> Vec<Step> {
+    /// Draws what happens to the lists of these shops: faults of pages, changes that go back, changes while pages are
+    /// read.
+    pub(super) fn of_lists(&mut self, listed: &[usize]) -> Vec<Step> {
+        if listed.is_empty() {
+            return Vec::new();
+        }
         let faults = [
             PageFault::Throttled,
             PageFault::Unavailable,
@@ -56,7 +59,6 @@ impl Draw {
             PageFault::NotKept,
             PageFault::Half,
         ];
-        let listed: Vec<usize> = (0..self.shops.len()).filter(|shop| self.shops[*shop].is_listed()).collect();
         let mut steps = Vec::new();
         for _ in 0..self.rng.random_range(0..25) {
             let shop = listed[self.rng.random_range(0..listed.len())];
@@ -86,6 +88,29 @@ impl Draw {
                 }),
                 _ if self.rng.random_ratio(1, 3) => steps.push(Step { at, act: Act::Delete { shop, good } }),
                 _ => steps.push(Step { at, act: Act::Move { shop, good, place, by: -by } }),
+            }
+        }
+        steps
+    }
+
+    /// Draws changes that no webhook reports.
+    pub(super) fn of_lost_webhooks(&mut self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for _ in 0..self.rng.random_range(0..12) {
+            let shop = self.rng.random_range(0..self.shops.len());
+            let (good, place) = (self.rng.random_range(0..self.goods), self.rng.random_range(0..self.places));
+            let at = after(self.rng.random_range(600..WEEK_SECONDS));
+            let act = match self.rng.random_range(0..16) {
+                0..=7 => Act::Move { shop, good, place, by: -Decimal::from(self.rng.random_range(1..4)) },
+                8..=10 => Act::Price { shop, good, cents: self.rng.random_range(100..2_000) },
+                11..=13 => Act::Title { shop, good, text: self.title(good) },
+                14 => Act::Track { shop, good, is_tracked: self.rng.random_ratio(1, 2) },
+                _ => Act::Delete { shop, good },
+            };
+            let is_told = matches!(act, Act::Track { .. }) && self.shops[shop].is_listed();
+            if !is_told {
+                steps.push(Step { at, act: Act::Hook { shop, fault: WebhookFault::Lost } });
+                steps.push(Step { at, act });
             }
         }
         steps

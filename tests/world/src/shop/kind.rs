@@ -34,6 +34,11 @@ impl Kind {
         matches!(self, Self::Blaze)
     }
 
+    /// Returns true if levels have a list of their own, with their times; otherwise they are listed with their products.
+    pub(crate) const fn has_listed_levels(self) -> bool {
+        matches!(self, Self::Shopify | Self::Square)
+    }
+
     /// A text as the platform stores and shows it.
     pub(crate) fn rendered(self, text: &str) -> String {
         match self {

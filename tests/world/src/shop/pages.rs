@@ -1,14 +1,15 @@
-//! Pages of the lists of a platform that is only read on a schedule: products in the order of their changes or ids, from
-//! an offset on, with the number of all of them. A deleted product is missing, and nothing else shows its deletion.
+//! Pages of the lists of a platform that is read on a schedule: products and levels in the order of their changes or
+//! ids, from an offset on, with the number of all of them. A deleted product is missing, and nothing else in a list shows
+//! its deletion.
 
-use super::{Good, Shop, external, lists};
+use super::{Good, Kind, Shop, external, lists, place_id};
 use crate::plan::ListsPlan;
-use model::{Action, EntityKind, ExternalId, Payload, ReadRange, SourceVersion, Timestamp};
+use model::{Action, EntityKind, ExternalId, InventoryReport, Payload, ReadRange, SourceVersion, Timestamp};
 use platforms::Mapped;
 
-/// The list of products, which has their levels too.
+/// The list of products; with their levels, unless those have a list of their own.
 pub(crate) const PRODUCTS: &str = "products";
-/// The same list, read for levels alone.
+/// The list of levels, or the one of products, read for levels alone.
 pub(crate) const LEVELS: &str = "levels";
 
 /// An object of a list.
@@ -34,6 +35,13 @@ pub(crate) struct Page {
     pub(crate) next: Option<String>,
 }
 
+/// Something that a list has: a product, or one of its levels.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    good: usize,
+    place: Option<usize>,
+}
+
 impl Shop {
     /// The page at a cursor. With `is_half` the platform behaves as if it had only the first half of its objects.
     pub(crate) fn page(
@@ -44,42 +52,73 @@ impl Shop {
         now: Timestamp,
     ) -> Page {
         let (until, offset) = cursor.and_then(place).unwrap_or((now, 0));
-        let mut listed: Vec<usize> =
-            (0..self.goods.len()).filter(|good| self.is_in(*good, range, until)).collect();
-        listed.sort_by_key(|good| {
-            let good = &self.goods[*good];
-            (plan.is_by_change.then(|| good.changed_at()), good.product.clone())
-        });
+        let mut listed = self.entries(collection);
+        listed.retain(|entry| self.is_in(*entry, range, until));
+        listed.sort_by_key(|entry| (plan.is_by_change.then(|| self.changed_at(*entry)), self.key(*entry)));
         if is_half {
             listed.truncate(listed.len() / 2);
         }
         let shown = listed.iter().skip(offset).take(plan.page_objects);
-        let objects: Vec<ListedGood> = shown.map(|good| self.listed(*good, collection)).collect();
+        let objects: Vec<ListedGood> = shown.map(|entry| self.listed(*entry, collection)).collect();
         let reached = offset + objects.len();
         let next = (reached < listed.len()).then(|| format!("{}/{reached}", until.as_micros()));
         Page { objects, total: listed.len() as u64, next }
     }
 
-    fn is_in(&self, good: usize, range: ReadRange, until: Timestamp) -> bool {
-        let Good { is_deleted, updated_at, .. } = self.goods[good];
-        !is_deleted
-            && match range {
-                ReadRange::Whole => true,
-                ReadRange::Changed { since, .. } => updated_at >= since && updated_at <= until,
-            }
+    /// Everything that the list can have.
+    fn entries(&self, collection: &str) -> Vec<Entry> {
+        let sold = (0..self.goods.len()).filter(|good| !self.goods[*good].is_deleted);
+        if collection == PRODUCTS || !self.kind.has_listed_levels() {
+            return sold.map(|good| Entry { good, place: None }).collect();
+        }
+        let is_shown = |good: &usize| self.kind == Kind::Shopify || self.goods[*good].is_tracked;
+        let places = |good: usize| self.goods[good].stock.keys().map(move |place| (good, *place));
+        sold.filter(is_shown)
+            .flat_map(places)
+            .map(|(good, place)| Entry { good, place: Some(place) })
+            .collect()
     }
 
-    fn listed(&self, index: usize, collection: &str) -> ListedGood {
-        let good = &self.goods[index];
-        let key = good.product.to_string();
-        let levels = good.level_at.keys().filter_map(|place| self.level(good, *place, collection));
+    fn is_in(&self, entry: Entry, range: ReadRange, until: Timestamp) -> bool {
+        let good = &self.goods[entry.good];
+        let at = entry.place.map_or(good.updated_at, |place| good.level_at[&place]);
+        match range {
+            ReadRange::Whole => true,
+            ReadRange::Changed { since, .. } => at >= since && at <= until,
+        }
+    }
+
+    fn changed_at(&self, entry: Entry) -> Timestamp {
+        let good = &self.goods[entry.good];
+        entry.place.map_or_else(|| good.changed_at(), |place| good.level_at[&place])
+    }
+
+    fn key(&self, entry: Entry) -> String {
+        let good = &self.goods[entry.good];
+        entry.place.map_or_else(|| good.product.to_string(), |place| format!("{}/{place}", good.item))
+    }
+
+    fn listed(&self, entry: Entry, collection: &str) -> ListedGood {
+        let (good, key) = (&self.goods[entry.good], self.key(entry));
+        if let Some(place) = entry.place {
+            let body =
+                format!("{key} {:?} {} {}", good.stock.get(&place), good.is_tracked, good.level_at[&place]);
+            let mapped = self.level(good, place, collection).into_iter().collect();
+            return ListedGood { good: entry.good, key, body, mapped };
+        }
+        let has_levels = !self.kind.has_listed_levels();
+        let levels = good.level_at.keys().filter(|_| has_levels);
+        let levels = levels.filter_map(|place| self.level(good, *place, collection));
+        let complete = lists::complete(self.kind, good, collection);
+        let reported = levels.chain(complete);
         if collection == LEVELS {
-            let body = format!("{key} {:?}", good.stock);
-            return ListedGood { good: index, key, body, mapped: levels.collect() };
+            let body = format!("{key} {:?} {}", good.stock, good.is_tracked);
+            return ListedGood { good: entry.good, key, body, mapped: reported.collect() };
         }
         let product = self.product(good, collection);
-        let body = format!("{key} {} {:?} {:?}", good.updated_at, product.payload, good.stock);
-        ListedGood { good: index, key, body, mapped: [product].into_iter().chain(levels).collect() }
+        let stock = has_levels.then_some((&good.stock, good.is_tracked));
+        let body = format!("{key} {} {:?} {stock:?}", good.updated_at, product.payload);
+        ListedGood { good: entry.good, key, body, mapped: [product].into_iter().chain(reported).collect() }
     }
 
     /// The goods that aren't sold any more, and those that are.
@@ -89,17 +128,37 @@ impl Shop {
 }
 
 /// The consequence of the absence of an object from complete lists, up to that of the read that began at `at`.
-pub(crate) fn missing(collection: &str, key: &str, at: Timestamp) -> Option<Vec<Mapped>> {
+pub(crate) fn missing(kind: Kind, collection: &str, key: &str, at: Timestamp) -> Option<Vec<Mapped>> {
+    if let Some((item, place)) = key.split_once('/') {
+        return Some(vec![not_counted(kind, item, place.parse().ok()?, at)]);
+    }
     let product: ExternalId = external(key);
+    let version = if kind == Kind::Shopify { SourceVersion::coarse(at) } else { SourceVersion::exact(at) };
     let deletion = Mapped {
         action: Action::Deleted,
         occurred_at: Some(at),
-        version: Some(SourceVersion::exact(at)),
+        version: Some(version),
         identity: vec!["product/deleted".to_owned(), key.to_owned(), at.to_string()],
         payload: Payload::Deleted { entity: EntityKind::Product, external: product.clone() },
     };
+    let nowhere = (kind == Kind::Blaze).then(|| lists::stocked(&product, [], "absent"));
     // The list of locations comes first, while the product is still known.
-    (collection == PRODUCTS).then(|| vec![lists::stocked(&product, [], "absent"), deletion])
+    (collection == PRODUCTS).then(|| nowhere.into_iter().chain([deletion]).collect())
+}
+
+/// A level that complete lists lack.
+fn not_counted(kind: Kind, item: &str, place: usize, at: Timestamp) -> Mapped {
+    Mapped {
+        action: Action::Updated,
+        occurred_at: Some(at),
+        version: (kind == Kind::Shopify).then(|| SourceVersion::coarse(at)),
+        identity: vec!["absent".to_owned(), item.to_owned(), place.to_string(), at.to_string()],
+        payload: Payload::Inventory(InventoryReport {
+            item: external(item),
+            location: Some(place_id(place)),
+            available: None,
+        }),
+    }
 }
 
 /// The time and the offset of a cursor.

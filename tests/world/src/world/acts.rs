@@ -111,7 +111,9 @@ impl World {
                 self.run_pipeline();
             }
             Act::Page { shop, fault } => self.page_faults[shop].push_back(fault),
-            Act::Full { shop } if self.shops[shop].kind.is_listed() => self.request_reads(shop),
+            Act::Full { shop } if self.lists.contains_key(&self.shops[shop].connection) => {
+                self.request_reads(shop);
+            }
             Act::Full { shop } if self.is_connected(shop) => self.full(shop),
             Act::Full { .. } => {}
             Act::Connect { shop } => self.connect(shop),

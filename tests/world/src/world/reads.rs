@@ -207,7 +207,8 @@ impl World {
         }
         let connection = self.shops[shop].connection.clone();
         for key in &gone {
-            let Some(mapped) = missing(name, key, read.began_at) else { continue };
+            let kind = self.shops[shop].kind;
+            let Some(mapped) = missing(kind, name, key, read.began_at) else { continue };
             let id = read.gone_id(&connection, name, key);
             self.story.log(now, &format!("{key} of {connection} is gone"));
             self.accept(shop, id.to_string(), Reported::Words(mapped), Source::Fetch);

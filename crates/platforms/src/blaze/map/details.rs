@@ -78,3 +78,27 @@ fn price_breaks(root: &Object<'_>, currency: Option<Currency>) -> Result<Option<
     }
     Ok(Some(ascending(tiers)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn percent_and_milligrams_are_kept_apart_and_zero_is_no_value() {
+        let body = json!({"thc": 21.4, "cbd": 0.0, "potencyAmount": {"thc": 100, "cbd": 0}, "assets": [
+            {"publicURL": "https://a.example/2", "priority": 2}, {"publicURL": "https://a.example/0", "active": false},
+            {"largeURL": "https://a.example/1", "priority": 1}]});
+        let root = Object::root(&body).unwrap();
+        let results = of_variant(&root, None).unwrap().lab_results.unwrap();
+        let results: Vec<String> = results.iter().map(|result| result.potency.to_string()).collect();
+        assert_eq!(results, ["21.4 %", "100 mg"]);
+        let images = of_product(&root).unwrap().images.unwrap();
+        let urls: Vec<&str> = images.iter().map(|image| image.url.as_str()).collect();
+        assert_eq!(urls, ["https://a.example/1", "https://a.example/2"]);
+        let nothing = json!({});
+        let root = Object::root(&nothing).unwrap();
+        assert_eq!(of_variant(&root, None).unwrap(), VariantDetails::default());
+        assert_eq!(of_product(&root).unwrap(), ProductDetails::default());
+    }
+}

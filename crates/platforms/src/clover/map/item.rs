@@ -27,13 +27,18 @@ pub(super) fn item(root: &Object<'_>, context: MapContext) -> Result<Rows, Rejec
     Ok(vec![product, available(root).map(|available| level(external, available))])
 }
 
+/// The level alone, as the list of stocks has it.
+pub(super) fn stock(root: &Object<'_>) -> Result<Mapped, Reject> {
+    let item = root.object("item")?.ok_or_else(|| root.missing("item"))?;
+    Ok(level(item.text_id("id")?, root.quantity("quantity")?))
+}
+
 /// The quantity, without which the item isn't counted.
 fn available(root: &Object<'_>) -> Result<Option<Quantity>, Reject> {
     root.object("itemStock")?.map_or(Ok(None), |stock| stock.quantity("quantity"))
 }
 
-/// The level at the merchant's one location. It has no version: nothing shows that an item's time changes with its stock,
-/// and each of our reads is an event of its own.
+/// The level at the merchant's one location. It has no version: nothing shows that an item's time changes with its stock.
 fn level(item: ExternalId, available: Option<Quantity>) -> Mapped {
     let reported = available.map_or_else(|| "ABSENT".to_owned(), |available| available.to_string());
     Mapped {

@@ -1,7 +1,11 @@
 //! Orders, as fetched.
 
 use super::{deleted, first, money, settlement::settlement, time, version};
-use crate::{MapContext, Mapped, field::Object};
+use crate::{
+    MapContext, Mapped,
+    clover::{LINES_COMPLETE, reader::LINES_LISTED_MAX},
+    field::Object,
+};
 use model::{
     Action, EntityKind, ExternalId, Money, Order, OrderLine, OrderStatus, Payload, Quantity, SourceVersion,
     Timestamp,
@@ -9,8 +13,6 @@ use model::{
 use rust_decimal::Decimal;
 use stage::{Reject, RejectClass};
 
-/// Upper limit of the lines that Clover lists with an order; more aren't shown.
-const LINES_LISTED_MAX: usize = 100;
 /// Decimals of `unitQty`.
 const UNIT_QUANTITY_DECIMALS: u32 = 3;
 
@@ -92,7 +94,7 @@ fn employee(root: &Object<'_>) -> Result<Option<ExternalId>, Reject> {
 fn lines(root: &Object<'_>, context: MapContext) -> Result<Vec<OrderLine>, Reject> {
     let Some(list) = root.object("lineItems")? else { return Ok(Vec::new()) };
     let lines = list.objects("elements")?.unwrap_or_default();
-    if lines.len() >= LINES_LISTED_MAX {
+    if lines.len() >= LINES_LISTED_MAX && root.flag(LINES_COMPLETE)? != Some(true) {
         let reason = format!("clover lists no more than {LINES_LISTED_MAX} lines: some may be missing");
         return Err(list.reject(RejectClass::Platform, "elements", reason));
     }

@@ -103,3 +103,36 @@ fn tiers(rows: &[&Object<'_>]) -> Result<Option<Vec<PriceTier>>, Reject> {
     }
     Ok(rows.iter().any(|row| row.has("weightTierInformation")).then(Vec::new))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn thc_of(packages: &[Value]) -> Option<Vec<String>> {
+        let rows: Vec<Object<'_>> = packages.iter().map(|row| Object::root(row).unwrap()).collect();
+        let results = of_variant(&rows.iter().collect::<Vec<_>>()).unwrap().lab_results?;
+        Some(results.iter().map(|result| result.potency.to_string()).collect())
+    }
+
+    fn package(lower: f64, upper: f64, unit: &str) -> Value {
+        json!({"cannabinoidInformation": [
+            {"name": "thc", "lowerRange": lower, "upperRange": upper, "unitOfMeasure": unit}]})
+    }
+
+    #[test]
+    fn packages_that_differ_are_a_range_and_units_are_never_mixed() {
+        let percent = package(14.75, 28.31, "%R");
+        for (packages, expected) in [
+            (vec![percent.clone()], "14.75-28.31 %"),
+            (vec![percent.clone(), package(12.0, 20.0, "%")], "12-28.31 %"),
+            (vec![percent.clone(), package(100.0, 100.0, "mg")], "14.75-28.31 %"),
+            (vec![package(18.0, 18.0, "grams"), percent.clone()], "14.75-28.31 %"),
+        ] {
+            assert_eq!(thc_of(&packages), Some(vec![expected.to_owned()]), "{packages:?}");
+        }
+        assert_eq!(thc_of(&[json!({"cannabinoidInformation": []})]), None);
+        assert_eq!(thc_of(&[package(150.0, 150.0, "%")]), Some(Vec::new()), "more than everything");
+        assert_eq!(thc_of(&[json!({"cannabinoidInformation": null})]), None);
+    }
+}

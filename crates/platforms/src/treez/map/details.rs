@@ -88,3 +88,47 @@ fn tiers(data: &Object<'_>, context: MapContext) -> Result<Option<Vec<PriceTier>
     }
     Ok(Some(ascending(tiers)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Currency;
+    use serde_json::{Value, json};
+
+    fn potencies(results: Value) -> Vec<String> {
+        let body = json!({ "lab_results": results });
+        let context = MapContext { currency: Currency::new("USD").ok() };
+        let details = of_variant(&Object::root(&body).unwrap(), context).unwrap();
+        details.lab_results.unwrap().iter().map(|result| result.potency.to_string()).collect()
+    }
+
+    #[test]
+    fn results_keep_both_ends_and_their_unit_and_zero_is_measured() {
+        let result = |low: Value, high: Value, unit: Value| json!({"result_type": "THC", "amount": {"minimum_value": low, "maximum_value": high}, "amount_type": unit});
+        let found = potencies(json!([
+            result(json!(18.2), json!("21.4"), json!("PERCENTAGE")),
+            result(json!(0), json!(0), json!("MG")),
+            result(json!(5), json!(null), json!("MG")),
+            result(json!(null), json!(null), json!("MG")),
+            result(json!(5), json!(5), json!(null)),
+            {"result_type": "N/A", "amount": {"minimum_value": 1}, "amount_type": "MG"},
+        ]));
+        assert_eq!(found, ["18.2-21.4 %", "0 mg", "5 mg"]);
+    }
+
+    #[test]
+    fn a_product_with_one_price_has_no_tiers_and_one_without_prices_unknown_ones() {
+        let context = MapContext { currency: Currency::new("USD").ok() };
+        let tiers = |body: Value| of_variant(&Object::root(&body).unwrap(), context).unwrap().price_tiers;
+        assert_eq!(tiers(json!({"pricing": {"price_type": "FLAT"}})), Some(Vec::new()));
+        assert_eq!(tiers(json!({"pricing": {}})), None);
+        assert_eq!(tiers(json!({})), None);
+        let rows = json!([{"start_value": 3.5, "price_per_value": 9}, {"start_value": null, "price_per_value": 1},
+            {"start_value": 1, "price_per_value": 10}]);
+        let both = tiers(
+            json!({"pricing": {"price_type": "TIER", "tier_method": "UNIT", "tier_pricing_detail": rows}}),
+        );
+        let from: Vec<String> = both.unwrap().iter().map(|tier| tier.from.to_string()).collect();
+        assert_eq!(from, ["1", "3.5"]);
+    }
+}

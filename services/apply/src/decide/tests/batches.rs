@@ -1,7 +1,7 @@
 //! Events decided one by one, and the same events in batches of any size, result in the same record.
 
 use super::{record::Record, *};
-use model::{EntityKind, Instruction, Side};
+use model::{EntityKind, Instruction, MatchedLink, Side, matching::Score};
 use proptest::prelude::*;
 
 const PLATFORMS: [&str; 3] = ["a", "b", "c"];
@@ -29,6 +29,12 @@ enum Change {
         variant: usize,
         to: (usize, usize),
     },
+    /// A link of a match of the platform's own variant.
+    Match {
+        variant: usize,
+        to: (usize, usize),
+        is_only_variant: bool,
+    },
     Unlink {
         variant: usize,
     },
@@ -47,7 +53,7 @@ fn variant(index: usize, sku: usize) -> Variant {
     variant
 }
 
-fn payload(change: &Change) -> Payload {
+fn payload(change: &Change, platform: &str) -> Payload {
     let item = |index: usize| external(&format!("item-{index}"));
     let product = |slot: usize| external(&format!("product-{slot}"));
     let variant_id = |index: usize| external(&format!("variant-{index}"));
@@ -73,6 +79,16 @@ fn payload(change: &Change) -> Payload {
             variant: variant_id(*variant),
             to: VariantId::derive(&connection(PLATFORMS[*platform]), &variant_id(*other)),
         }),
+        Change::Match { variant, to: (other_platform, other), is_only_variant } => {
+            instructed(Instruction::LinkMatched(MatchedLink {
+                variant: variant_id(*variant),
+                from: VariantId::derive(&connection(platform), &variant_id(*variant)),
+                to: VariantId::derive(&connection(PLATFORMS[*other_platform]), &variant_id(*other)),
+                score: Score::new(950).unwrap(),
+                is_automatic: true,
+                is_only_variant: *is_only_variant,
+            }))
+        }
         Change::Unlink { variant } => instructed(Instruction::Unlink { variant: variant_id(*variant) }),
         Change::Adopt { item: of, side } => {
             instructed(Instruction::Adopt { item: item(*of), location: location(), side: *side })
@@ -95,6 +111,8 @@ fn change() -> impl Strategy<Value = Change> {
         1 => (0_usize..4).prop_map(|item| Change::Untracked { item }),
         1 => (0_usize..2).prop_map(|slot| Change::Deleted { slot }),
         1 => (0_usize..4, (0_usize..3, 0_usize..4)).prop_map(|(variant, to)| Change::Link { variant, to }),
+        2 => (0_usize..4, (0_usize..3, 0_usize..4), any::<bool>())
+            .prop_map(|(variant, to, is_only_variant)| Change::Match { variant, to, is_only_variant }),
         1 => (0_usize..4).prop_map(|variant| Change::Unlink { variant }),
         1 => (0_usize..4, side).prop_map(|(item, side)| Change::Adopt { item, side }),
         1 => rule.prop_map(Change::Rule),
@@ -115,7 +133,7 @@ proptest! {
         let mut batch = Vec::new();
         for (number, (platform, change, ends_batch)) in (1..).zip(&changes) {
             let version = i64::try_from(number).unwrap();
-            let event = exact(event(PLATFORMS[*platform], number, Some(version), payload(change)));
+            let event = exact(event(PLATFORMS[*platform], number, Some(version), payload(change, PLATFORMS[*platform])));
             one_by_one.commit(vec![event.clone()]);
             batch.push(event);
             if *ends_batch {
@@ -136,7 +154,7 @@ proptest! {
 #[test]
 fn two_products_of_one_platform_may_be_one_of_another_and_keep_their_links() {
     let reported = |platform: &str, number: u64, slot: usize, variants: &[(usize, usize)]| {
-        let payload = payload(&Change::Product { slot, variants: variants.to_vec() });
+        let payload = payload(&Change::Product { slot, variants: variants.to_vec() }, platform);
         event(platform, number, Some(i64::try_from(number).unwrap()), payload)
     };
     let mut record = Record::default();
@@ -149,7 +167,7 @@ fn two_products_of_one_platform_may_be_one_of_another_and_keep_their_links() {
     record.commit(vec![reported("b", 4, 0, &[(0, 0)])]);
     record.commit(vec![reported("b", 5, 1, &[(0, 1)])]);
     assert_eq!(record.tables.links, linked, "a complete list of one product says nothing of the other");
-    let deleted = payload(&Change::Deleted { slot: 1 });
+    let deleted = payload(&Change::Deleted { slot: 1 }, "b");
     record.commit(vec![event("b", 6, Some(6), deleted)]);
     let left = &record.tables.links;
     assert_eq!(
