@@ -50,16 +50,20 @@ pub fn time() -> impl Strategy<Value = Timestamp> {
     prop_oneof![any::<i64>(), 0..300_000_000_000_000_000_i64].prop_map(Timestamp::from_micros)
 }
 
+/// Probability of details and of parts of a settlement: each has texts or amounts beyond the limits, and most payloads shall
+/// be within them.
+const SELDOM: f64 = 0.05;
+
 fn images() -> impl Strategy<Value = Option<Vec<Image>>> {
     let url =
         "https://[a-z]{1,9}\\.example/[a-z0-9]{0,9}".prop_filter_map("a URL", |url| ImageUrl::new(&url).ok());
-    option::of(vec((url, option::of(text())).prop_map(|(url, alt)| Image { url, alt }), 0..3))
+    option::weighted(SELDOM, vec((url, option::of(text())).prop_map(|(url, alt)| Image { url, alt }), 0..3))
 }
 
 /// The details of products, with any texts.
 pub fn product_details() -> impl Strategy<Value = ProductDetails> {
     let name = proptest::sample::select(AttributeName::ALL.to_vec());
-    let attributes = option::of(proptest::collection::btree_map(name, vec(text(), 0..3), 0..4));
+    let attributes = option::weighted(SELDOM, proptest::collection::btree_map(name, vec(text(), 0..3), 0..4));
     (images(), attributes).prop_map(|(images, attributes)| ProductDetails { images, attributes })
 }
 
@@ -77,7 +81,7 @@ pub fn variant_details() -> impl Strategy<Value = VariantDetails> {
         price,
         basis: TierBasis::Unit,
     });
-    (images(), option::of(vec(result, 0..3)), option::of(vec(tier, 0..3)))
+    (images(), option::weighted(SELDOM, vec(result, 0..3)), option::weighted(SELDOM, vec(tier, 0..3)))
         .prop_map(|(images, lab_results, price_tiers)| VariantDetails { images, lab_results, price_tiers })
 }
 
@@ -208,8 +212,12 @@ pub fn settlement() -> impl Strategy<Value = Settlement> {
         .prop_map(|(line, quantity, amount)| RefundLine { line, quantity, amount });
     let refund = (option::of(external()), option::of(money()), option::of(time()), vec(line, 0..3))
         .prop_map(|(external, amount, refunded_at, lines)| Refund { external, amount, refunded_at, lines });
-    let lists = (option::of(vec(tax, 0..3)), option::of(vec(payment, 0..3)), option::of(vec(refund, 0..3)));
-    (option::of(money()), lists).prop_map(|(tip, (taxes, payments, refunds))| Settlement {
+    let lists = (
+        option::weighted(SELDOM, vec(tax, 0..3)),
+        option::weighted(SELDOM, vec(payment, 0..3)),
+        option::weighted(SELDOM, vec(refund, 0..3)),
+    );
+    (option::weighted(SELDOM, money()), lists).prop_map(|(tip, (taxes, payments, refunds))| Settlement {
         tip,
         taxes,
         payments,
