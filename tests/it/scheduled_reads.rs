@@ -2,8 +2,9 @@
 //! a crash.
 
 use crate::{PATIENCE, command_line::tillflow};
-use model::{ConflictKind, Quantity};
-use simulator::NewVariant;
+use chrono::Timelike as _;
+use model::{ConflictKind, Quantity, Timestamp, Zone};
+use simulator::{Chaos, NewVariant};
 use std::{os::unix::process::ExitStatusExt as _, time::Duration};
 use store::{CollectionRow, ConflictFilter};
 use testkit::{Account, Merchant, Program, World, WorldOptions, eventually};
@@ -84,6 +85,16 @@ async fn a_webhook_that_carried_the_object_is_made_up_for_too() {
     makes_up_for_lost_webhooks("shopify", "every_seconds = 15").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_webhook_of_clover_is_made_up_for_by_the_next_read_of_its_lists() {
+    makes_up_for_lost_webhooks("clover", "every_seconds = 1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_webhook_of_woocommerce_is_made_up_for_by_the_next_read_of_its_lists() {
+    makes_up_for_lost_webhooks("woocommerce", "every_seconds = 4").await;
+}
+
 async fn makes_up_for_lost_webhooks(platform: &'static str, every: &'static str) {
     let (world, merchant, account) = open(platform, &Program::ALL, &[every]).await;
     let shop = account.shop();
@@ -101,10 +112,16 @@ async fn makes_up_for_lost_webhooks(platform: &'static str, every: &'static str)
     shop.lose_webhooks(true);
     shop.sell(&ids.item, &account.location_id(), 3).expect("there is enough");
     shop.edit_title(&ids.product, "Sencha").expect("it is on sale");
+    shop.edit_price(&ids.variant, 1_050).expect("it is on sale");
     has(7).await;
     until("the title", async || {
         let title = world.sql("SELECT title FROM products").await;
         if title == "Sencha" { Ok(()) } else { Err(title) }
+    })
+    .await;
+    until("the price", async || {
+        let price = world.sql("SELECT price_minor FROM variants").await;
+        if price == "1050" { Ok(()) } else { Err(price) }
     })
     .await;
     until("the order", async || {
@@ -259,4 +276,69 @@ async fn a_person_has_lists_read_at_once_accepts_what_is_missing_and_fills_gaps(
     );
     assert_eq!(tillflow(&world, &["sync", "status", "--connection", "nobody"]).await.code, 1);
     world.assert_sound(&merchant).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_reads_have_the_times_of_the_stores_clock_that_a_person_chose() {
+    let (world, _, account) = open("square", &Program::ALL, &["every_seconds = 3600"]).await;
+    world.sql("UPDATE stores SET timezone = 'America/Denver'").await;
+    let connection = account.connection.as_str();
+    let run = ["sync", "run", "--connection", connection, "--whole"];
+    tillflow(&world, &run).await.well();
+    let times = async |more: &[&str]| {
+        tillflow(&world, &[&["sync", "times", "--connection", connection][..], more].concat()).await
+    };
+    let shown = async |pattern: Option<&str>, hour: u32| {
+        until("the next whole read", async || {
+            let lines = tillflow(&world, &["sync", "status", "--connection", connection]).await.well();
+            let line = lines.iter().find(|line| line["collection"] == "products").expect("it was read");
+            let due = line["whole_due_at"].as_str().ok_or_else(|| line.to_string())?;
+            let due = Timestamp::parse(due).expect("a time");
+            let local = Zone::parse("America/Denver").expect("a zone").local(due);
+            if line["whole_times"].as_str() == pattern && local.hour() == hour {
+                Ok(())
+            } else {
+                Err(line.to_string())
+            }
+        })
+        .await;
+    };
+    shown(None, 3).await;
+    times(&["--collection", "products", "--at", "0 4 * * *"]).await.well();
+    shown(Some("0 4 * * *"), 4).await;
+    times(&["--default"]).await.well();
+    shown(None, 3).await;
+    for wrong in ["04:00", "0 0 31 2 *", "0 0 4 * * *"] {
+        assert_eq!(times(&["--at", wrong]).await.code, 2, "{wrong}");
+    }
+    assert_eq!(times(&["--collection", "nothing", "--default"]).await.code, 1);
+    assert_eq!(times(&[]).await.code, 2, "neither times nor the default");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_after_a_limit_of_calls_outlives_the_process() {
+    let (mut world, _, account) = open("square", &Program::ALL, &["every_seconds = 1"]).await;
+    add(&account, 2);
+    has_products(&world, 2).await;
+    account.shop().set_chaos(Chaos { throttle_429: 1.0, ..Chaos::default() });
+    until("products limited twice in a row", async || {
+        let state = collection(&world, &account, "products").await.state;
+        let attempts = state.read.map_or(0, |read| read.attempts);
+        if attempts >= 2 { Ok(()) } else { Err(format!("{attempts} attempts")) }
+    })
+    .await;
+    world.kill(Program::Fetch).await;
+    let before = collection(&world, &account, "products").await.state;
+    account.shop().set_chaos(Chaos::default());
+    let seen = account.shop().calls_since(0).1;
+    world.launch(&[Program::Fetch]).await;
+    until("products are read again", async || {
+        let state = collection(&world, &account, "products").await.state;
+        if state.complete_at > before.complete_at { Ok(()) } else { Err(format!("{:?}", state.due_at)) }
+    })
+    .await;
+    let calls = account.shop().calls_since(seen).0;
+    let first = calls.iter().find(|call| call.path.starts_with("/v2/catalog")).expect("they were read");
+    let first = Timestamp::from(first.arrived_at);
+    assert!(first >= before.due_at, "read at {first}, though not due before {}", before.due_at);
 }

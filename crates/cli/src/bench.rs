@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: Bench, output: Output) -> Result<(), Failed> 
             let in_flight = IN_FLIGHT_MAX;
             pipeline::run(PipelineBench { load, rate, in_flight, http, apart }, output).await
         }
-        Benched::Propagate(arguments) => propagate::run(arguments, output).await,
+        Benched::Propagate(arguments) => Box::pin(propagate::run(arguments, output)).await,
         Benched::Sync(arguments) => sync::run(arguments, output).await,
         Benched::Ingest(arguments) => ingest::run(arguments, output).await,
         Benched::Replay(arguments) => replay::run(arguments, output).await,

@@ -73,7 +73,7 @@ fn main() -> ExitCode {
             Verb::Doctor(arguments) => doctor::run(arguments, cli.output).await,
             Verb::Migrate(arguments) => doctor::migrate(arguments, cli.output).await,
             Verb::NatsAuth(arguments) => nats_auth::run(&arguments, cli.output).await,
-            Verb::Bench(arguments) => bench::run(arguments, cli.output).await,
+            Verb::Bench(arguments) => Box::pin(bench::run(arguments, cli.output)).await,
             Verb::Completions(arguments) => {
                 manual::completions(&arguments);
                 Ok(())

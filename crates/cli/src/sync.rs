@@ -11,7 +11,9 @@ use crate::{
     failure::Failed,
     output,
 };
-use model::{CollectionState, EndedRead, ReadOutcome, ReadRange, ReadRequest, Requested, Timestamp};
+use model::{
+    CollectionState, EndedRead, ReadOutcome, ReadRange, ReadRequest, ReadTimes, Requested, Timestamp,
+};
 use platforms::{Collection, Reads};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -31,6 +33,23 @@ pub(crate) async fn run(arguments: Sync, output: Output) -> Result<(), Failed> {
             let lists = Followed::find(open_store(&target).await?, &of, &request, |_| false).await?;
             lists.begin(&request).await?;
             lists.follow(Some(Duration::from_secs(wait.seconds)), output).await
+        }
+        // Without times clap requires --default.
+        SyncVerb::Times { of, at, default: _, target } => {
+            let request = ReadRequest { requested: Requested::Whole, accepts_missing: false };
+            let lists = Followed::find(open_store(&target).await?, &of, &request, |_| false).await?;
+            let names: Vec<String> = lists.lists.iter().map(|list| list.name.to_owned()).collect();
+            lists.store.set_whole_times(&lists.state.origin.connection, &names, at.as_ref()).await?;
+            for name in &names {
+                let times = at.as_ref().map(ReadTimes::as_str);
+                match output {
+                    Output::Json => output::json(&json!({ "collection": name, "whole_times": times })),
+                    Output::Text => {
+                        output::line(&format!("{name}: {}", times.unwrap_or("the default times")))
+                    }
+                }
+            }
+            Ok(())
         }
         SyncVerb::Status { connection, target } => {
             status(&open_store(&target).await?, &connection, output).await

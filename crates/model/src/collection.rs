@@ -6,12 +6,14 @@ mod page;
 mod pick;
 mod request;
 mod schedule;
+mod times;
 
 pub use missing::{MISSING_IN_A_ROW, MissingCounts, MissingVerdict, absences, missing_verdict};
-pub use page::{KnownObject, ListedObject, PageObject, SortedPage};
+pub use page::{KnownObject, ListedObject, PageObject, PageRead, SortedPage};
 pub use pick::{CollectionPick, DueCollection, pick_collection};
 pub use request::{ReadRequest, Requested};
 pub use schedule::{ReadPlan, Spread};
+pub use times::{InvalidReadTimes, QUIET_HOUR, ReadTimes};
 
 use crate::Timestamp;
 use schedule::{is_outdated, reports_all};
@@ -181,6 +183,8 @@ pub struct CollectionState {
     pub changes_since: Option<Timestamp>,
     /// Beginning of the last whole read.
     pub whole_at: Option<Timestamp>,
+    /// Time of the next scheduled whole read, for people.
+    pub whole_due_at: Option<Timestamp>,
     /// Number of reads that began.
     pub reads: u64,
     /// Number of whole reads that ended.

@@ -5,6 +5,7 @@
 
 mod account;
 pub mod bounds;
+mod call_budget;
 mod call_gate;
 mod catalog;
 mod collection;
@@ -36,13 +37,16 @@ mod zone;
 
 pub use account::{AccountNotice, Duty};
 pub use bounds::OutOfBounds;
+pub use call_budget::{
+    CallBudget, CallClass, CallGrant, CallRate, CallWant, LEASE_FOR, SHARE_OF_WAITING, SHARE_WITHOUT_RECORD,
+};
 pub use call_gate::{AccountState, CallGate, Health};
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Variant};
 pub use collection::{
-    CollectionPick, CollectionState, DueCollection, EndedRead, KnownObject, ListRead, ListedObject,
-    MISSING_IN_A_ROW, MissingCounts, MissingVerdict, PAGE_ATTEMPTS_MAX, PAGES_MAX, PageCounts, PageFailure,
-    PageObject, ReadOutcome, ReadPhase, ReadPlan, ReadRange, ReadRequest, Requested, SortedPage, Spread,
-    absences, missing_verdict, pick_collection,
+    CollectionPick, CollectionState, DueCollection, EndedRead, InvalidReadTimes, KnownObject, ListRead,
+    ListedObject, MISSING_IN_A_ROW, MissingCounts, MissingVerdict, PAGE_ATTEMPTS_MAX, PAGES_MAX, PageCounts,
+    PageFailure, PageObject, QUIET_HOUR, ReadOutcome, ReadPhase, ReadPlan, ReadRange, ReadRequest, ReadTimes,
+    Requested, SortedPage, Spread, absences, missing_verdict, pick_collection,
 };
 pub use conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use connection::{Connection, Rules};

@@ -1,7 +1,7 @@
 //! Access to connections' accounts: their credentials, and the access tokens that are issued for these.
 
 use crate::{Budgets, Client};
-use model::{ConnectionId, Timestamp};
+use model::{CallClass, ConnectionId, Timestamp};
 use platforms::{Access, AccessToken, CallError, Platform, Tokens};
 use std::{
     sync::Arc,
@@ -126,9 +126,11 @@ impl Accounts {
 
     async fn ask(&self, asking: &Asking<'_>, access: &Access) -> Result<IssuedToken, CallError> {
         let request = asking.tokens.request(access)?;
-        self.budgets.wait(&asking.connection.id, asking.platform).await;
+        let (connection, platform) = (asking.connection, asking.platform);
+        self.budgets.wait(connection, platform, CallClass::Stock).await?;
         let reply = self.client.call(request, None).await.map_err(crate::Failed::into_call_error)?;
-        let AccessToken { value, expires_at } = asking.tokens.issued(&reply.as_reply(), asking.now)?;
+        let issued = asking.tokens.issued(&reply.as_reply(), asking.now);
+        let AccessToken { value, expires_at } = self.budgets.heed(connection, platform, issued).await?;
         Ok(IssuedToken { value, expires_at })
     }
 

@@ -34,12 +34,21 @@ pub enum Forbidden {
 }
 
 /// The settings of calls to platforms.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CallsConfig {
     /// Origins that connections may have besides `https` on port 443 at public addresses, each as `scheme://host:port`;
     /// the port `*` is any. The addresses of a host named here aren't checked: it is trusted.
     pub allow: Vec<AllowedOrigin>,
+    /// The share of each platform's rate of calls that is used, in percent, from 1 to 100: less where other programs
+    /// call the same accounts.
+    pub rate_percent: u32,
+}
+
+impl Default for CallsConfig {
+    fn default() -> Self {
+        Self { allow: Vec::new(), rate_percent: 100 }
+    }
 }
 
 impl CallsConfig {
@@ -51,7 +60,8 @@ impl CallsConfig {
     /// The settings for platforms that are simulated on this machine.
     pub fn simulated() -> Self {
         let port = None;
-        Self { allow: vec![AllowedOrigin { is_https: false, host: "127.0.0.1".to_owned(), port }] }
+        let here = AllowedOrigin { is_https: false, host: "127.0.0.1".to_owned(), port };
+        Self { allow: vec![here], ..Self::default() }
     }
 }
 

@@ -1,10 +1,13 @@
 //! Fetches the objects that a notification names or that a list has, and hands them to the intake.
 
-use crate::{Accounts, Budgets, Client, Failed, NotAccepted, Refusable, accept};
+use crate::{Accounts, Budgets, Client, Failed, NotAccepted, OwnedReply, Refusable, accept};
 use bus::Bus;
-use model::{AskedBy, Delivery, DeliveryId, DeliveryKind, Origin, RawDigest, Source, Timestamp, TraceParent};
+use model::{
+    AskedBy, CallClass, Delivery, DeliveryId, DeliveryKind, Origin, RawDigest, Source, Timestamp, TraceParent,
+};
 use platforms::{
-    Access, AccountRefusal, CallContext, CallError, Fetch, ListPage, Object, Platform, Reader, Wanted,
+    Access, AccountRefusal, CallContext, CallError, Fetch, Files, HttpRequest, ListPage, Object, Platform,
+    Reader, Wanted,
 };
 use stage::{Reject, RejectClass};
 use std::time::Duration;
@@ -141,10 +144,11 @@ impl Fetcher {
         let mut count = 0;
         for _ in 0..PAGES_MAX {
             let Some(request) = next else { return Ok(count) };
-            self.budgets.wait(&target.origin.connection, platform).await;
+            self.budgets.wait(target.connection, platform, class_of(wanted)).await?;
             let called = self.client.call(request, target.trace.as_ref()).await;
             let reply = called.map_err(Failed::into_call_error)?;
-            let page = reader.page(wanted, &context, &reply.as_reply())?;
+            let page = reader.page(wanted, &context, &reply.as_reply());
+            let page = self.budgets.heed(target.connection, platform, page).await?;
             for Object { topic, body } in page.objects {
                 let key = match wanted {
                     Fetch::Notified { .. } => RawDigest::of(&body).as_bytes().to_vec(),
@@ -172,12 +176,36 @@ impl Fetcher {
         let read = |access: Access| async move {
             let context = CallContext { access: &access, idempotency_key: "", now };
             let request = collections.request(wanted, &context)?;
-            self.budgets.wait(&target.origin.connection, platform).await;
+            self.budgets.wait(target.connection, platform, CallClass::List).await?;
             let called = self.client.call(request, target.trace.as_ref()).await;
             let reply = called.map_err(Failed::into_call_error)?;
-            collections.page(wanted, &context, &reply.as_reply())
+            let part = match collections.files() {
+                Some(files) => {
+                    files.part(wanted, &context, &reply.as_reply()).map(|part| Some(files).zip(part))
+                }
+                None => Ok(None),
+            };
+            let page = match part {
+                Ok(Some((files, part))) => return self.part(files, wanted, &reply, part).await,
+                Ok(None) => collections.page(wanted, &context, &reply.as_reply()),
+                Err(error) => Err(error),
+            };
+            self.budgets.heed(target.connection, platform, page).await
         };
         self.accounts.with_access(target.connection, platform, now, read).await?
+    }
+
+    /// Reads the part of a file that a reply named. Its host isn't the API's: no budget counts the call, and the trace
+    /// stays here.
+    async fn part(
+        &self,
+        files: &dyn Files,
+        wanted: &Wanted<'_>,
+        reply: &OwnedReply,
+        part: HttpRequest,
+    ) -> Result<ListPage, CallError> {
+        let part = self.client.call(part, None).await.map_err(Failed::into_call_error)?;
+        files.page(wanted, &reply.as_reply(), &part.as_reply())
     }
 
     /// Hands an object to the intake as the delivery `id`, and waits until RAW has it on disk. Handing it over again is
@@ -205,6 +233,15 @@ impl Fetcher {
             body: body.into(),
         };
         accept(&self.bus, &delivery).await
+    }
+}
+
+/// The purpose of fetching an object. A product that a mirror waits for is read for its price or text.
+const fn class_of(wanted: &Fetch<'_>) -> CallClass {
+    match wanted {
+        Fetch::Level { .. } => CallClass::Stock,
+        Fetch::Notified { .. } => CallClass::Notice,
+        Fetch::Product { .. } => CallClass::Price,
     }
 }
 

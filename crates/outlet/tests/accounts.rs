@@ -118,8 +118,9 @@ impl Shop {
 
     /// The accounts of one replica.
     fn replica(&self) -> Accounts {
-        let client = Client::new(CallsConfig::simulated()).unwrap();
-        Accounts::new(self.store.clone(), client, Budgets::default())
+        let calls = CallsConfig::simulated();
+        let budgets = Budgets::new(self.store.clone(), &calls);
+        Accounts::new(self.store.clone(), Client::new(calls).unwrap(), budgets)
     }
 
     /// Makes calls with results that depend on the number of the attempt. Returns the last result and the access token of

@@ -12,7 +12,7 @@ mod webhooks;
 mod writer;
 
 pub use call::{Access, AccountRefusal, CallContext, CallError};
-pub use collections::{Collection, Collections, ListPage, Listed, NextPage, Range, Reads, Wanted};
+pub use collections::{Collection, Collections, Files, ListPage, Listed, NextPage, Range, Reads, Wanted};
 pub use exchange::{Awaiting, Exchange, batch_key};
 pub use handshake::{Handshake, HandshakeMedia, HandshakeReply, Handshakes};
 pub use http::{HttpReply, HttpRequest, Method, REPLY_BYTES_DEFAULT};

@@ -17,6 +17,7 @@ mod leaflogix;
 mod list;
 mod offset_list;
 mod packages;
+mod promotion;
 #[cfg(test)]
 mod sample;
 mod schema;
@@ -30,11 +31,11 @@ mod woocommerce;
 
 pub use contract::{
     Access, AccessToken, AccountRefusal, Awaiting, BODY_BYTES_DEFAULT, CallContext, CallError, Collection,
-    Collections, Envelope, Exchange, Fetch, Handshake, HandshakeMedia, HandshakeReply, Handshakes, HttpReply,
-    HttpRequest, KeyId, ListPage, Listed, MapContext, Mapped, Method, NextPage, Object, Page, Platform,
-    PublicKeys, REPLY_BYTES_DEFAULT, Range, Rate, Reader, Reads, Rows, Signed, Spec, Step, Tokens, Topic,
-    TopicKind, Unverified, VerifyContext, Wanted, Webhooks, Write, WriteLimits, Writer, Written, batch_key,
-    check_account,
+    Collections, Envelope, Exchange, Fetch, Files, Handshake, HandshakeMedia, HandshakeReply, Handshakes,
+    HttpReply, HttpRequest, KeyId, ListPage, Listed, MapContext, Mapped, Method, NextPage, Object, Page,
+    Platform, PublicKeys, REPLY_BYTES_DEFAULT, Range, Rate, Reader, Reads, Rows, Signed, Spec, Step, Tokens,
+    Topic, TopicKind, Unverified, VerifyContext, Wanted, Webhooks, Write, WriteLimits, Writer, Written,
+    batch_key, check_account,
 };
 pub use json::{MAX_DEPTH, MEMORY_MAX};
 pub use schema::{InvalidSchema, Validator};

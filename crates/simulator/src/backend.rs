@@ -83,6 +83,17 @@ pub(crate) struct Sending {
     pub(crate) timeout: Duration,
 }
 
+/// A trouble of queries that a platform runs in the background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BulkTrouble {
+    /// Others are under way: none can be begun.
+    Busy,
+    /// They fail with a part of their results.
+    Fails,
+    /// Their files expire after the first look at them.
+    Expires,
+}
+
 /// A condition under which a platform refuses calls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Disturbance {
@@ -90,6 +101,8 @@ pub(crate) enum Disturbance {
     RivalRestocks(bool),
     /// The lead of the clock that computes the age of changes.
     ClockAhead(TimeDelta),
+    /// A trouble of the platform's bulk operations.
+    BulkOperations(Option<BulkTrouble>),
     /// The access tokens that were issued so far are refused; new ones are issued as before.
     TokensRevoked,
 }

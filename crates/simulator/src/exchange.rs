@@ -36,6 +36,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Value,
+    /// The body of a file, instead of `body`.
+    pub(crate) bytes: Option<Bytes>,
     /// Name of the operation, for the record of calls.
     pub(crate) operation: String,
     pub(crate) idempotency_key: Option<String>,

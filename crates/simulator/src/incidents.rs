@@ -1,6 +1,6 @@
 //! Incidents in a shop: acts of its staff other than selling, and faults of the platform.
 
-use crate::backend::Disturbance;
+use crate::backend::{BulkTrouble, Disturbance};
 use crate::handle::ShopHandle;
 use crate::lock;
 use crate::shop::{Impossible, ItemIds};
@@ -88,6 +88,11 @@ impl ShopHandle {
     /// comparison is refused. No effect where the platform doesn't compare.
     pub fn restock_before_writes(&self, restocks: bool) {
         lock(&self.inner.shop).disturb(Disturbance::RivalRestocks(restocks));
+    }
+
+    /// Sets the trouble that queries have which the platform runs in the background. No effect where there are none.
+    pub fn trouble_bulk_operations(&self, trouble: Option<BulkTrouble>) {
+        lock(&self.inner.shop).disturb(Disturbance::BulkOperations(trouble));
     }
 
     /// Refuses the access tokens issued so far, before their time. No effect where credentials make calls themselves.

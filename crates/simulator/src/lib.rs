@@ -26,6 +26,7 @@ mod machine_acts;
 mod notation;
 mod open_shop;
 mod platform;
+mod promotion;
 mod recent;
 mod rules;
 mod server;
@@ -40,6 +41,7 @@ mod treez;
 mod webhooks;
 mod woocommerce;
 
+pub use backend::BulkTrouble;
 pub use chaos::Chaos;
 pub use exchange::ChangedLevel;
 pub use handle::ShopHandle;
@@ -48,6 +50,7 @@ pub use machine_acts::Offer;
 pub use platform::{
     Headers, SampleLevel, SampleProduct, SampleVariant, SampleWebhook, Samples, SimulatedPlatform, Unsigned,
 };
+pub use promotion::NewPromotion;
 pub use server::RecordedCall;
 pub use shop::{Impossible, ItemIds, NewVariant, Shop, Unfit};
 pub use standing::Standing;

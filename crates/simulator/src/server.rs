@@ -94,6 +94,7 @@ impl Inner {
             Call::LostReply => {
                 reply.status = 500;
                 reply.body = json!({"errors": "Internal error"});
+                reply.bytes = None;
             }
             Call::Reset => return Err(Reset(Box::new(reply))),
             Call::NoFault | Call::Throttled | Call::Unavailable => {}
@@ -192,7 +193,8 @@ fn response(reply: &Reply) -> Response<Full<Bytes>> {
     for (name, value) in &reply.headers {
         builder = builder.header(*name, value);
     }
-    builder.body(Full::from(reply.body.to_string())).unwrap_or_else(|_| {
+    let body = reply.bytes.clone().map_or_else(|| Full::from(reply.body.to_string()), Full::from);
+    builder.body(body).unwrap_or_else(|_| {
         let mut broken = Response::new(Full::default());
         *broken.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         broken

@@ -7,7 +7,7 @@ use crate::{
     listed_objects,
     statement::{Bound, query, statements},
 };
-use model::{CollectionState, ConnectionId, ListedObject, Origin, ReadRequest};
+use model::{CollectionState, ConnectionId, ListedObject, Origin, ReadRequest, ReadTimes, Timestamp, Zone};
 use sqlx::{Row as _, postgres::PgRow, types::Json};
 
 /// The stored state of a collection.
@@ -21,6 +21,10 @@ pub struct CollectionRow {
     pub state: CollectionState,
     /// The read that a person requested and that hasn't begun.
     pub request: Option<ReadRequest>,
+    /// The times of whole reads that a person chose.
+    pub whole_times: Option<ReadTimes>,
+    /// The store's time zone; UTC if the database of zones has none of that name.
+    pub zone: Zone,
     revision: i64,
 }
 
@@ -63,7 +67,7 @@ impl Store {
         &self,
         before: &CollectionRow,
         state: &CollectionState,
-        number: u64,
+        page: (u64, Timestamp),
         objects: &[ListedObject],
     ) -> Result<bool, StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
@@ -73,7 +77,7 @@ impl Store {
             return Ok(false);
         }
         if !objects.is_empty() {
-            let seen = listed_objects::see(&before.connection, &before.collection, number, objects)?;
+            let seen = listed_objects::see(&before.connection, &before.collection, page, objects)?;
             within(self.limit, seen.execute(&mut *transaction)).await?;
         }
         within(self.limit, transaction.commit()).await?;
@@ -117,6 +121,23 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Sets the times of whole reads of some collections of a connection; without any, they are read at the default
+    /// times. Returns the number of collections that exist.
+    pub async fn set_whole_times(
+        &self,
+        connection: &ConnectionId,
+        collections: &[String],
+        times: Option<&ReadTimes>,
+    ) -> Result<u64, StoreError> {
+        let statement = query(SET_WHOLE_TIMES)
+            .bind(connection.as_str().to_owned())
+            .bind(collections.to_vec())
+            .bind(times.map(|times| times.as_str().to_owned()));
+        Ok(self.execute(statement).await?.rows_affected())
+    }
+}
+
 fn save(before: &CollectionRow, state: &CollectionState) -> Result<Bound, StoreError> {
     Ok(query(SAVE)
         .bind(before.connection.as_str().to_owned())
@@ -127,19 +148,24 @@ fn save(before: &CollectionRow, state: &CollectionState) -> Result<Bound, StoreE
 
 fn read(connection: &ConnectionId, row: &PgRow) -> Result<CollectionRow, StoreError> {
     let request: Option<Json<ReadRequest>> = row.try_get("request")?;
+    let times: Option<String> = row.try_get("whole_times")?;
     Ok(CollectionRow {
         connection: connection.clone(),
         collection: row.try_get("collection")?,
         state: row.try_get::<Json<CollectionState>, _>("state")?.0,
         request: request.map(|request| request.0),
+        // A pattern that a later version refuses is none; the choice is shown as it is stored.
+        whole_times: times.and_then(|text| ReadTimes::parse(&text).ok()),
+        zone: Zone::parse(row.try_get("timezone")?).unwrap_or(Zone::UTC),
         revision: row.try_get("revision")?,
     })
 }
 
 statements! {
     const OF_CONNECTION: ByKey(text, int8) = "
-        SELECT collection, state, request, revision FROM collection_states
-        WHERE connection = $1 ORDER BY collection LIMIT $2";
+        SELECT c.collection, c.state, c.request, c.revision, c.whole_times, s.timezone
+        FROM collection_states c JOIN stores s ON s.id = c.store
+        WHERE c.connection = $1 ORDER BY c.collection LIMIT $2";
 
     const ADD: ByKey(text, text, text, text[], text[]) = "
         INSERT INTO collection_states (tenant, store, connection, collection, state)
@@ -150,6 +176,10 @@ statements! {
     const SAVE: ByKey(text, text, int8, text) = "
         UPDATE collection_states SET state = $4::text::jsonb, request = NULL, revision = revision + 1, updated_at = now()
         WHERE connection = $1 AND collection = $2 AND revision = $3";
+
+    const SET_WHOLE_TIMES: ByKey(text, text[], text) = "
+        UPDATE collection_states SET whole_times = $3, revision = revision + 1, updated_at = now()
+        WHERE connection = $1 AND collection = ANY($2)";
 
     const REQUEST: ByKey(text, text[], text) = "
         UPDATE collection_states SET request = $3::text::jsonb, revision = revision + 1, updated_at = now()

@@ -5,6 +5,7 @@
 
 mod access_tokens;
 mod apply;
+mod call_budgets;
 mod changes;
 mod claims;
 mod collections;
@@ -32,6 +33,7 @@ mod migrations;
 mod mirrors;
 mod outcomes;
 mod parked;
+mod promotions;
 mod provision;
 mod rebuild;
 mod row;
@@ -42,6 +44,7 @@ mod vault;
 
 pub use access_tokens::IssuedToken;
 pub use apply::ApplyTransaction;
+pub use call_budgets::CallBudgetRow;
 pub use changes::{ChangeListener, Changed};
 pub use claims::{Claim, DueChange, DueRead, DueWrite};
 pub use collections::CollectionRow;
@@ -62,6 +65,7 @@ pub use matches::{MatchEnd, MatchFilter, MatchRow, ProposedMatch};
 pub use model::{Connection, Health, KnownObject, ListedObject, Rules};
 pub use outcomes::{DeliveryOutcome, OutcomesIn};
 pub use parked::ParkedNotice;
+pub use promotions::{LookedAt, PromotionLine, PromotionToLookAt};
 pub use provision::{LocationSetup, StoreSetup};
 pub use rebuild::{Difference, RebuildRun, Rebuilding, StoreToRebuild, Wrong};
 pub use show::{DetailsLine, LevelLine, MirrorLine, StoreView};

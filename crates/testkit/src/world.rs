@@ -34,6 +34,8 @@ pub struct WorldOptions {
     /// Lines of fetch's section about scheduled reads. Without any, no list is read: most tests count the calls of
     /// notifications.
     pub scheduled_reads: Vec<&'static str>,
+    /// Further lines of the sections about calls to platforms.
+    pub calls_settings: Vec<&'static str>,
     /// Number of events that a new owner of a partition of dedupe reads back.
     pub read_back_max: Option<usize>,
     /// Time for which RAW is kept after it was applied, in seconds.
@@ -205,6 +207,7 @@ impl World {
         }
         if matches!(program, Program::Propagate | Program::Fetch) {
             lines.push("[service.calls]\nallow = [\"http://127.0.0.1:*\"]".to_owned());
+            lines.extend(options.calls_settings.iter().map(|&line| line.to_owned()));
         }
         if program.has_store() {
             lines.push("[service.store]\ncurrent_key = \"test\"".to_owned());

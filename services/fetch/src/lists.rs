@@ -112,15 +112,19 @@ impl Lists {
         let rows = self.rows(&connection, collections).await?;
         let row_of = |it: &'static Collection| Some((it, rows.iter().find(|row| row.collection == it.name)?));
         let listed: Vec<_> = collections.all().iter().filter_map(row_of).collect();
-        let candidate = |(_, row): &(_, &CollectionRow)| DueCollection::of(&row.state, row.request.is_some());
+        if self.note_whole_due(&listed).await? {
+            return Ok(Next::Now);
+        }
+        let candidate = |(it, row): &(&'static Collection, &CollectionRow)| {
+            DueCollection::of(&row.state, &self.plan(it, row), row.request.is_some())
+        };
         let candidates: Vec<_> = listed.iter().map(candidate).collect();
         let (collection, row) = match pick_collection(&candidates, now()) {
             CollectionPick::Read(index) => listed[index],
             CollectionPick::Wait(at) => return Ok(Next::At(at)),
             CollectionPick::Nothing => return Ok(Next::Never),
         };
-        let (plan, spread) =
-            (self.shared.reads.plan(collection), Spread::of(&self.connection, collection.name));
+        let (plan, spread) = (self.plan(collection, row), Spread::of(&self.connection, collection.name));
         let connection = &connection;
         let due = Due { platform, collections, collection, connection, plan, spread, row, rows: &rows };
         self.go_on(&due).await
@@ -137,7 +141,7 @@ impl Lists {
         let is_new = |it: &&Collection| rows.iter().all(|row| row.collection != it.name);
         let first = |it: &Collection| {
             let spread = Spread::of(&self.connection, it.name);
-            (it.name, CollectionState::first(&self.shared.reads.plan(it), spread, now()))
+            (it.name, CollectionState::first(&self.shared.reads.first(it), spread, now()))
         };
         let added: Vec<_> = collections.all().iter().filter(is_new).map(first).collect();
         if !added.is_empty() {
@@ -148,6 +152,26 @@ impl Lists {
             self.shared.measure.completed(connection, &row.collection, &row.state);
         }
         Ok(rows)
+    }
+
+    fn plan(&self, collection: &Collection, row: &CollectionRow) -> ReadPlan {
+        self.shared.reads.plan(collection, row, Spread::of(&self.connection, collection.name))
+    }
+
+    /// Stores the times of the next whole reads where they have changed. Returns whether one has.
+    async fn note_whole_due(
+        &self,
+        listed: &[(&'static Collection, &CollectionRow)],
+    ) -> Result<bool, StoreError> {
+        let mut is_changed = false;
+        for (collection, row) in listed {
+            let whole_due_at = self.plan(collection, row).whole_due;
+            if row.request.is_none() && row.state.whole_due_at != whole_due_at {
+                let state = CollectionState { whole_due_at, ..row.state.clone() };
+                is_changed |= self.shared.store.save_collection(row, &state).await?;
+            }
+        }
+        Ok(is_changed)
     }
 
     async fn go_on(&self, due: &Due<'_>) -> Result<Next, StoreError> {

@@ -2,17 +2,21 @@
 //! was changed.
 
 use crate::{STAGE, lists::Lists, shared::Shared};
-use model::{Connection, ConnectionId, Partition, ReadPlan, StoreId};
+use model::{Connection, ConnectionId, Partition, QUIET_HOUR, ReadPlan, ReadTimes, Spread, StoreId};
 use platforms::{Collection, Reads};
 use runner::Backoff;
 use serde::Deserialize;
+use stage::Fault;
 use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
-use store::{Changed, StoreError};
+use store::{Changed, CollectionRow, StoreError};
 use tokio::sync::{Notify, broadcast::error::RecvError};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Number of stores whose connections are loaded at once.
 const STORES_AT_ONCE: usize = 100;
+
+/// Interval between two whole reads where no times can be computed.
+const WHOLE_EVERY: Duration = Duration::from_hours(24);
 
 /// The configuration of scheduled reads.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,13 +26,21 @@ pub struct ScheduledReads {
     pub enabled: bool,
     /// Interval between two reads of every collection, in seconds; unset: the interval of each collection.
     pub every_seconds: Option<u64>,
-    /// Interval between two whole reads of a collection whose changes can be read, in seconds.
-    pub whole_every_seconds: u64,
+    /// Times at which collections whose changes can be read are read as a whole, by the clock of the store: a cron
+    /// pattern of five fields. Each list is read up to an hour later. A connection may have times of its own.
+    pub whole_times: String,
+    /// Interval between two whole reads of a collection whose changes can be read, in seconds, instead of times.
+    pub whole_every_seconds: Option<u64>,
 }
 
 impl Default for ScheduledReads {
     fn default() -> Self {
-        Self { enabled: true, every_seconds: None, whole_every_seconds: 24 * 60 * 60 }
+        Self {
+            enabled: true,
+            every_seconds: None,
+            whole_times: QUIET_HOUR.to_owned(),
+            whole_every_seconds: None,
+        }
     }
 }
 
@@ -38,16 +50,48 @@ impl ScheduledReads {
         Self { enabled: false, ..Self::default() }
     }
 
-    /// The schedule of a collection.
-    pub(crate) fn plan(&self, collection: &Collection) -> ReadPlan {
+    /// Checks the times, and returns what schedules are made of.
+    pub(crate) fn into_schedules(self) -> Result<Schedules, Fault> {
+        let wrong = |error| Fault::setup("the setting scheduled_reads.whole_times", error);
+        let times = ReadTimes::parse(&self.whole_times).map_err(wrong)?;
+        let whole_times = if self.whole_every_seconds.is_some() { None } else { Some(times) };
+        let whole_every = self.whole_every_seconds.map_or(WHOLE_EVERY, Duration::from_secs);
+        let every = self.every_seconds.map(|seconds| Duration::from_secs(seconds.max(1)));
+        Ok(Schedules { enabled: self.enabled, every, whole_times, whole_every })
+    }
+}
+
+/// The schedules of all collections.
+pub(crate) struct Schedules {
+    pub(crate) enabled: bool,
+    every: Option<Duration>,
+    whole_times: Option<ReadTimes>,
+    whole_every: Duration,
+}
+
+impl Schedules {
+    /// The schedule of a collection that was never read.
+    pub(crate) fn first(&self, collection: &Collection) -> ReadPlan {
         let (changes, whole) = match collection.reads {
             Reads::Whole => (None, true),
             Reads::ChangesAndWhole { overlap } => (Some(overlap), true),
             Reads::Changes { overlap } => (Some(overlap), false),
         };
-        let every =
-            self.every_seconds.map_or(collection.every, |seconds| Duration::from_secs(seconds.max(1)));
-        ReadPlan { changes, whole, every, whole_every: Duration::from_secs(self.whole_every_seconds) }
+        let every = self.every.unwrap_or(collection.every);
+        ReadPlan { changes, whole, every, whole_every: self.whole_every, whole_due: None }
+    }
+
+    /// The schedule of a collection. The default times count where changes are read besides: elsewhere whole reads are
+    /// all that there is, and only a person makes them rare.
+    pub(crate) fn plan(&self, collection: &Collection, row: &CollectionRow, spread: Spread) -> ReadPlan {
+        let plan = self.first(collection);
+        let default = self.whole_times.as_ref().filter(|_| plan.changes.is_some());
+        let times = row.whole_times.as_ref().or(default).filter(|_| plan.whole);
+        let whole_due = match (times, row.state.whole_at) {
+            (Some(times), Some(at)) => times.next(at, row.zone, spread),
+            _ => None,
+        };
+        ReadPlan { whole_due, ..plan }
     }
 }
 

@@ -3,12 +3,16 @@
 use crate::{
     matches::{MatchMeasure, Matching},
     measure::Measure,
-    schedule::ScheduledReads,
+    schedule::Schedules,
 };
+use model::Partition;
 use outlet::Fetcher;
 use platforms::Validator;
 use runner::{Alerts, Service};
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Mutex,
+};
 use store::{Changed, Store};
 use tokio::sync::{Semaphore, broadcast};
 
@@ -21,10 +25,12 @@ pub(crate) struct Shared {
     pub(crate) schemas: HashMap<&'static str, Validator>,
     /// Notices of changes of the set-up.
     pub(crate) changes: broadcast::Sender<Changed>,
-    pub(crate) reads: ScheduledReads,
+    pub(crate) reads: Schedules,
     /// A permit for each page of a list that may be held at once.
     pub(crate) pages: Semaphore,
     pub(crate) measure: Measure,
     pub(crate) matching: Matching,
     pub(crate) match_measure: MatchMeasure,
+    /// The partitions that this process works on.
+    pub(crate) owned: Mutex<BTreeSet<Partition>>,
 }

@@ -69,12 +69,13 @@ pub(crate) struct KeyRequest<'a> {
 impl KeyCache {
     /// An empty cache.
     pub(crate) fn new(store: Store, calls: CallsConfig) -> Result<Self, Failed> {
+        let budgets = Budgets::new(store.clone(), &calls);
         let client = Client::new(calls)?;
         let cache = |max: u64, time_to_live| {
             moka::future::Cache::builder().max_capacity(max).time_to_live(time_to_live).build()
         };
         Ok(Self {
-            accounts: Accounts::new(store, client.clone(), Budgets::default()),
+            accounts: Accounts::new(store, client.clone(), budgets),
             client,
             known: cache(KEYS_MAX, FRESH_FOR),
             last_known: cache(KEYS_MAX, LAST_KNOWN_FOR),

@@ -43,8 +43,8 @@ pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
 
 /// Runs the service on an open database.
 pub async fn serve(service: Service, store: Store, calls: CallsConfig) -> Result<(), Failure> {
+    let budgets = Budgets::new(store.clone(), &calls);
     let client = Client::new(calls).map_err(|error| Fault::new("the HTTP client", error))?;
-    let budgets = Budgets::default();
     let accounts = Accounts::new(store.clone(), client.clone(), budgets.clone());
     let fetcher = Fetcher::new(service.bus.clone(), client.clone(), budgets.clone(), accounts.clone());
     let measure = measure::Measure::new(&service.metrics)?;

@@ -2,7 +2,7 @@
 
 use super::{Target, Wait};
 use clap::{Args, Subcommand};
-use model::Timestamp;
+use model::{ReadTimes, Timestamp};
 
 #[derive(Debug, Args)]
 pub(crate) struct Sync {
@@ -29,6 +29,27 @@ pub(crate) enum SyncVerb {
         accept_missing: bool,
         #[command(flatten)]
         wait: Wait,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Set the times at which a connection's lists are read as a whole, by the clock of the store.
+    #[command(after_help = "Example:\n  tillflow sync times --connection demo-square --at '0 4 * * *'\n  \
+                      tillflow sync times --connection demo-square --collection products --at '30 2 * * SUN'\n  \
+                      tillflow sync times --connection demo-square --default\n\n\
+                      Times are a cron pattern: minute, hour, day, month, weekday. Each list is read up to an hour later, always \
+                      by the same time. A time that clocks skip is that of the change; one that they show twice counts \
+                      once. Lists of changes are read at their intervals as before; a list that can only be read whole is read \
+                      at these times alone.\n\n\
+                      Exit code 1 if there is no such connection or collection, or if the platform has no such lists.")]
+    Times {
+        #[command(flatten)]
+        of: Listed,
+        /// The times.
+        #[arg(long, value_name = "PATTERN", value_parser = times, required_unless_present = "default")]
+        at: Option<ReadTimes>,
+        /// The times that the service is configured with; lists that can only be read whole at their intervals.
+        #[arg(long, conflicts_with = "at")]
+        default: bool,
         #[command(flatten)]
         target: Target,
     },
@@ -73,6 +94,10 @@ pub(crate) struct Listed {
     pub(crate) collection: Vec<String>,
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+fn times(text: &str) -> Result<ReadTimes, String> {
+    ReadTimes::parse(text).map_err(|error| error.to_string())
+}
+
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).map_err(|error| error.to_string())
 }

@@ -1,6 +1,6 @@
 //! The collection of a connection whose turn it is.
 
-use super::CollectionState;
+use super::{CollectionState, ReadPlan};
 use crate::Timestamp;
 use std::cmp::Reverse;
 
@@ -17,8 +17,8 @@ pub struct DueCollection {
 
 impl DueCollection {
     /// Returns the candidate of a collection in that state.
-    pub const fn of(state: &CollectionState, is_requested: bool) -> Self {
-        Self { due_at: state.due_at, is_requested, is_new: state.last.is_none() }
+    pub fn of(state: &CollectionState, plan: &ReadPlan, is_requested: bool) -> Self {
+        Self { due_at: plan.due_at(state), is_requested, is_new: state.last.is_none() }
     }
 }
 

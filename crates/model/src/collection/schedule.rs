@@ -22,8 +22,10 @@ pub struct ReadPlan {
     pub whole: bool,
     /// Interval between two reads.
     pub every: Duration,
-    /// Interval between two whole reads where changes can be read too.
+    /// Interval between two whole reads where changes can be read too, unless there are times for them.
     pub whole_every: Duration,
+    /// If whole reads have times: the first of them after the last whole read began.
+    pub whole_due: Option<Timestamp>,
 }
 
 /// A number that differs between collections and is always the same for one, so that their reads are spread over time
@@ -52,11 +54,12 @@ fn hash(basis: u64, bytes: impl IntoIterator<Item = u8>) -> u64 {
 
 impl ReadPlan {
     /// Returns the range of the next scheduled read: changes since the last one, begun earlier by the lag of the
-    /// platform's list; everything where changes can't be read, where nothing was read yet, and once in
-    /// [`Self::whole_every`].
+    /// platform's list; everything where changes can't be read, where nothing was read yet, and when a whole read
+    /// is due.
     pub fn next_range(&self, state: &CollectionState, now: Timestamp) -> ReadRange {
         let Some(overlap) = self.changes else { return ReadRange::Whole };
-        if self.whole && state.whole_at.is_none_or(|at| at.after(self.whole_every) <= now) {
+        let is_due = |at: Timestamp| self.whole_due.unwrap_or(at.after(self.whole_every)) <= now;
+        if self.whole && state.whole_at.is_none_or(is_due) {
             return ReadRange::Whole;
         }
         let since = match state.changes_since {
@@ -64,6 +67,17 @@ impl ReadPlan {
             None => before(now, FIRST_CHANGES),
         };
         ReadRange::Changed { since, until: None }
+    }
+
+    /// Returns the time at which a collection is due: when its state says, and when a whole read is. A list that has times
+    /// and can only be read whole is read at these alone. What failed waits as it was decided then.
+    pub fn due_at(&self, state: &CollectionState) -> Timestamp {
+        let is_as_stored = state.read.is_some() || state.given_up > 0 || state.whole_at.is_none();
+        match self.whole_due {
+            Some(due) if !is_as_stored && self.changes.is_none() => due,
+            Some(due) if !is_as_stored => state.due_at.min(due),
+            _ => state.due_at,
+        }
     }
 
     /// Returns the time of the next read: after the interval and up to a tenth of it.

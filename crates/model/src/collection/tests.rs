@@ -9,6 +9,7 @@ const BOTH: ReadPlan = ReadPlan {
     whole: true,
     every: Duration::from_mins(10),
     whole_every: Duration::from_hours(24),
+    whole_due: None,
 };
 const ONLY_WHOLE: ReadPlan = ReadPlan { changes: None, ..BOTH };
 const ONLY_CHANGES: ReadPlan = ReadPlan { whole: false, ..BOTH };
@@ -56,6 +57,28 @@ fn everything_is_read_first_and_then_what_changed_since_with_an_overlap() {
     read(&mut state, &BOTH, &page(1, None), at(20));
     assert_eq!(state.changes_since, Some(at(20)), "it moves to the beginning of the read");
     assert_eq!(BOTH.next_range(&state, at(24 * 60)), ReadRange::Whole, "once a day");
+}
+
+#[test]
+fn everything_is_read_at_its_times_whenever_it_was_read_before() {
+    let plan = |due| ReadPlan { whole_due: Some(at(due)), ..BOTH };
+    let mut state = CollectionState::default();
+    assert_eq!(plan(999).next_range(&state, at(0)), ReadRange::Whole, "nothing was read yet");
+    read(&mut state, &plan(999), &page(3, None), at(0));
+    let is_whole = |due, now| plan(due).next_range(&state, at(now)) == ReadRange::Whole;
+    assert_eq!([is_whole(30, 29), is_whole(30, 30), is_whole(9_999, 9_998)], [false, true, false]);
+    assert_eq!(plan(5).due_at(&state), at(5), "changes aren't waited for");
+    assert_eq!(plan(9_999).due_at(&state), state.due_at, "nor left out");
+    let only_whole = |due| ReadPlan { changes: None, ..plan(due) };
+    assert_eq!(only_whole(9_999).due_at(&state), at(9_999), "instead of the interval");
+    assert_eq!(only_whole(9_999).due_at(&CollectionState { whole_at: None, ..state.clone() }), state.due_at);
+
+    let mut failed = state.clone();
+    failed.begin(&plan(30), at(30));
+    failed.fail(&PageFailure::RateLimited { after: Some(HOUR) }, "429", (&plan(30), spread()), at(30));
+    assert!(plan(30).due_at(&failed) >= at(90), "the platform's pause is kept");
+    failed.fail(&PageFailure::Refused, "no", (&plan(30), spread()), at(90));
+    assert!(plan(30).due_at(&failed) > at(90), "and that of a read that was given up");
 }
 
 #[test]

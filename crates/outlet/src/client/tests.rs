@@ -64,7 +64,7 @@ fn get(url: String) -> HttpRequest {
 }
 
 fn allowing(origin: &str) -> CallsConfig {
-    CallsConfig { allow: vec![AllowedOrigin::try_from(origin.to_owned()).unwrap()] }
+    CallsConfig { allow: vec![AllowedOrigin::try_from(origin.to_owned()).unwrap()], ..CallsConfig::default() }
 }
 
 fn forbidden(called: &Result<OwnedReply, Failed>) -> Option<Forbidden> {

@@ -21,12 +21,39 @@ pub trait Collections: Sync {
         reply: &HttpReply<'_>,
     ) -> Result<ListPage, CallError>;
 
+    /// The lists that come as files, if some do.
+    fn files(&self) -> Option<&dyn Files> {
+        None
+    }
+
     /// The object that `map` reads as the deletion of the object with this [key](Listed::key), or as its unknown
     /// level. `None` if nothing follows from its absence in a complete list. `at` is the beginning of the list in which
     /// it was found missing: reports that are later than that show that it exists.
     fn missing(&self, _collection: &str, _key: &str, _at: Timestamp) -> Option<Object> {
         None
     }
+}
+
+/// Lists that come as files: the reply to the request for a page names one, often on another host, and its next part is the
+/// page.
+pub trait Files: Sync {
+    /// The request for a part of the file that the reply names; `None` if the reply is a page itself. It goes to a host
+    /// that the platform's module knows, and carries no credentials that the reply doesn't contain.
+    fn part(
+        &self,
+        wanted: &Wanted<'_>,
+        context: &CallContext<'_>,
+        reply: &HttpReply<'_>,
+    ) -> Result<Option<HttpRequest>, CallError>;
+
+    /// The objects in the part, and where the next page begins. A limit of calls of the file's host isn't one of the
+    /// platform's API, and is [`CallError::Transient`].
+    fn page(
+        &self,
+        wanted: &Wanted<'_>,
+        reply: &HttpReply<'_>,
+        part: &HttpReply<'_>,
+    ) -> Result<ListPage, CallError>;
 }
 
 /// One list of a platform's API.

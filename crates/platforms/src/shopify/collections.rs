@@ -1,12 +1,13 @@
 //! Lists that are read on a schedule: products, levels, customers, orders, in the shapes of their webhooks.
 
+mod bulk;
 mod levels;
 mod shapes;
 
 use super::{PRODUCT_DELETED, graphql};
 use crate::{
-    CallContext, CallError, Collection, Collections, HttpReply, HttpRequest, ListPage, Listed, NextPage,
-    Object, Range, Reads, Wanted,
+    CallContext, CallError, Collection, Collections, Files, HttpReply, HttpRequest, ListPage, Listed,
+    NextPage, Object, Range, Reads, Wanted,
 };
 use model::{ExternalId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -57,15 +58,13 @@ struct Within {
     first_alone: u32,
 }
 
+const VARIANT_FIELDS: &str =
+    "legacyResourceId title sku barcode price compareAtPrice inventoryItem { legacyResourceId }";
+
 const PRODUCTS: List = List {
     name: "products",
     fields: "legacyResourceId title descriptionHtml vendor productType status tags updatedAt",
-    within: Some(Within {
-        name: "variants",
-        fields: "legacyResourceId title sku barcode price compareAtPrice inventoryItem { legacyResourceId }",
-        first: 10,
-        first_alone: 250,
-    }),
+    within: Some(Within { name: "variants", fields: VARIANT_FIELDS, first: 10, first_alone: 250 }),
     per_page: 10,
     shape: shapes::product,
 };
@@ -111,6 +110,9 @@ impl Collections for super::Shopify {
     }
 
     fn request(&self, wanted: &Wanted<'_>, context: &CallContext<'_>) -> Result<HttpRequest, Reject> {
+        if let Some(request) = bulk::request(wanted, context) {
+            return Ok(request);
+        }
         match list(wanted.collection)? {
             Some(list) => objects(&list, wanted, context),
             None => levels::request(wanted, context),
@@ -126,10 +128,20 @@ impl Collections for super::Shopify {
         // Its cursor is checked first.
         self.request(wanted, context)?;
         let data = graphql::data(reply)?;
+        if let Some(page) = bulk::page(wanted, &data) {
+            return page;
+        }
+        if let Some(begins) = bulk::begins(wanted, &data)? {
+            return Ok(begins);
+        }
         match list(wanted.collection)? {
             Some(list) => page(&list, wanted, &data),
             None => levels::page(wanted, &data),
         }
+    }
+
+    fn files(&self) -> Option<&dyn Files> {
+        Some(self)
     }
 
     fn missing(&self, collection: &str, key: &str, at: Timestamp) -> Option<Object> {
@@ -171,8 +183,10 @@ fn objects(list: &List, wanted: &Wanted<'_>, context: &CallContext<'_>) -> Resul
     };
     let query = format!(
         "query($filter: String) {{ {}(first: {first}, query: $filter, sortKey: ID) {{ \
-         nodes {{ {} {within} }} pageInfo {{ hasNextPage }} }} }}",
-        list.name, list.fields
+         nodes {{ {} {within} }} pageInfo {{ hasNextPage }} }} {} }}",
+        list.name,
+        list.fields,
+        bulk::counted(wanted)
     );
     let after = (place.after > 0).then(|| format!("id:>={}", place.after.saturating_add(1)));
     let filter: Vec<String> = changed(wanted.range).into_iter().chain(after).collect();

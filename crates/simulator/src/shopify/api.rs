@@ -1,5 +1,6 @@
 //! Shopify's Admin API over GraphQL and its budget of points.
 
+use super::bulk::Bulk;
 use super::filter::Filter;
 use super::graphql::{self, Field, Operation};
 use super::mutate::{self, idempotency_key};
@@ -68,11 +69,12 @@ pub(super) struct Api {
     bucket: Bucket,
     /// True if another program restocks one of each item just before each write of levels.
     pub(super) rival_restocks: bool,
+    pub(super) bulk: Bulk,
 }
 
 impl Api {
     pub(super) fn new(points_per_second: f64, now: Instant) -> Self {
-        Self { bucket: Bucket::full(points_per_second, now), rival_restocks: false }
+        Self { bucket: Bucket::full(points_per_second, now), rival_restocks: false, bulk: Bulk::default() }
     }
 
     pub(super) fn throttled_reply(&self) -> Reply {
@@ -84,6 +86,9 @@ impl Api {
 }
 
 pub(super) fn respond(api: &mut Api, state: &mut State, call: &Incoming, now: Instant) -> Reply {
+    if let Some(reply) = api.bulk.file(call) {
+        return reply;
+    }
     if call.header("x-shopify-access-token") != Some(state.shop.token.as_str()) {
         let message = "[API] Invalid API key or access token (unrecognized login or wrong password)";
         return Reply::of(401, json!({"errors": message}));
@@ -99,7 +104,7 @@ pub(super) fn respond(api: &mut Api, state: &mut State, call: &Incoming, now: In
     };
     let query = request.get("query").and_then(Value::as_str).unwrap_or_default();
     let mut reply = match graphql::parse(query, request.get("variables").unwrap_or(&Value::Null)) {
-        Ok(operation) => execute(api, state, &operation, now),
+        Ok(operation) => execute(api, state, (&operation, call), now),
         Err(message) => Reply::ok(json!({"errors": [{"message": message}]})).named("unreadable"),
     };
     reply.headers.push(("X-Shopify-API-Version", API_VERSION.to_owned()));
@@ -114,7 +119,12 @@ fn is_version(version: &str) -> bool {
     quarterly || version == "unstable"
 }
 
-fn execute(api: &mut Api, state: &mut State, operation: &Operation, now: Instant) -> Reply {
+fn execute(
+    api: &mut Api,
+    state: &mut State,
+    (operation, call): (&Operation, &Incoming),
+    now: Instant,
+) -> Reply {
     let names: Vec<&str> = operation.fields.iter().map(|field| field.name.as_str()).collect();
     let name = names.join(",");
     let points = cost(operation);
@@ -123,7 +133,11 @@ fn execute(api: &mut Api, state: &mut State, operation: &Operation, now: Instant
     }
     let (mut data, mut errors, mut changes) = (Map::new(), Vec::new(), Vec::new());
     for field in &operation.fields {
-        let result = if operation.mutation {
+        let result = if field.name == "bulkOperationRunQuery" && operation.mutation {
+            api.bulk.begin(state, field)
+        } else if field.name == "node" && !operation.mutation {
+            api.bulk.look(field, call)
+        } else if operation.mutation {
             mutate::run(state, field, api.rival_restocks, now).map(|(value, changed)| {
                 changes.extend(changed);
                 value
@@ -182,6 +196,7 @@ fn query(state: &State, field: &Field) -> Result<Value, Fault> {
             tree::stocked(state, id()?, &levels.map_or_else(|| Ok(Filter::default()), filter)?)
         }
         "locations" => Some(tree::locations(state)),
+        "productsCount" => Some(tree::products_count(state)),
         other => {
             return Err((format!("Field '{other}' doesn't exist on type 'QueryRoot'"), "undefinedField"));
         }
@@ -190,7 +205,7 @@ fn query(state: &State, field: &Field) -> Result<Value, Fault> {
 }
 
 /// Products, orders or customers by id, limited to those that the argument `query` selects.
-fn listed(state: &State, field: &Field) -> Result<Node, Fault> {
+pub(super) fn listed(state: &State, field: &Field) -> Result<Node, Fault> {
     let filter = filter(field)?;
     let entry = |id: &str, node: Node| (tree::cursor(id), node);
     let mut found: Vec<(String, Instant, (String, Node))> = match field.name.as_str() {
@@ -202,9 +217,12 @@ fn listed(state: &State, field: &Field) -> Result<Node, Fault> {
             let shown = state.ledger.orders();
             shown.map(|it| (it.id.clone(), it.updated_at(), entry(&it.id, tree::order(state, it)))).collect()
         }
-        _ => {
+        "customers" => {
             let shown = state.ledger.customers();
             shown.map(|it| (it.id.clone(), it.at, entry(&it.id, tree::customer(it)))).collect()
+        }
+        other => {
+            return Err((format!("Field '{other}' doesn't exist on type 'QueryRoot'"), "undefinedField"));
         }
     };
     found.retain(|(id, at, _)| filter.has_id(id) && filter.has_changed(*at));

@@ -1,6 +1,7 @@
 //! Shopify: the Admin API over GraphQL, and signed webhooks.
 
 mod api;
+mod bulk;
 mod filter;
 mod graphql;
 mod mutate;
@@ -109,8 +110,10 @@ impl Backend for Api {
     }
 
     fn disturb(&mut self, disturbance: Disturbance) {
-        if let Disturbance::RivalRestocks(restocks) = disturbance {
-            self.rival_restocks = restocks;
+        match disturbance {
+            Disturbance::RivalRestocks(restocks) => self.rival_restocks = restocks,
+            Disturbance::BulkOperations(trouble) => self.bulk.trouble = trouble,
+            Disturbance::ClockAhead(_) | Disturbance::TokensRevoked => {}
         }
     }
 }

@@ -83,6 +83,25 @@ fn shallow_variant(state: &State, variant: &Variant) -> Vec<(&'static str, Node)
     ]
 }
 
+/// The number of products, as the platform counts them: exactly up to 10,000.
+pub(crate) fn products_count(state: &State) -> Node {
+    const EXACT_MAX: usize = 10_000;
+    let count = state.ledger.listed_products().filter(|product| !product.deleted).count();
+    let precision = if count <= EXACT_MAX { "EXACT" } else { "AT_LEAST" };
+    let fields =
+        vec![("count", Node::Leaf(json!(count.min(EXACT_MAX)))), ("precision", Node::text(precision))];
+    Node::Object("Count", fields)
+}
+
+/// The items of all products.
+pub(crate) fn items(state: &State) -> Vec<Node> {
+    let products = state.ledger.listed_products().filter(|product| !product.deleted);
+    let of = |it: &Product| {
+        it.variants.iter().filter(|each| !each.deleted).map(|each| item(state, it, each)).collect::<Vec<_>>()
+    };
+    products.flat_map(of).collect()
+}
+
 pub(crate) fn item(state: &State, product: &Product, variant: &Variant) -> Node {
     let id = &variant.item;
     let mut of_variant = shallow_variant(state, variant);

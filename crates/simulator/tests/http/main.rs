@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod blaze;
 #[cfg(test)]
+mod bulk;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod clover;

@@ -5,6 +5,7 @@ mod access_tokens;
 mod accounting;
 mod applying;
 mod bounds;
+mod call_budgets;
 mod collections;
 mod conflicts;
 mod connection_states;

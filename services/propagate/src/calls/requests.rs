@@ -1,6 +1,7 @@
 //! The requests of due writes: one for several of them, or one after the other.
 
 use super::Calls;
+use model::{CallClass, MirrorKind};
 use outlet::{Failed, OwnedReply};
 use platforms::{
     Access, CallContext, CallError, Exchange, HttpRequest, Platform, Write, Writer, Written, batch_key,
@@ -60,10 +61,17 @@ impl Calls {
         let calls = |access: Access| async move {
             let context = CallContext { access: &access, idempotency_key: key, now: first.begun_at };
             let request = call.writer.batch(writes, &context).ok()?;
-            Some(match self.send(call, first, request).await {
-                Ok(reply) => call.writer.outcomes(writes, &reply.as_reply()),
-                Err(error) => all(error),
-            })
+            let reply = match self.send(call, first, request).await {
+                Ok(reply) => reply,
+                Err(error) => return Some(all(error)),
+            };
+            let outcomes = call.writer.outcomes(writes, &reply.as_reply());
+            let mut errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+            let limited = errors.find(|error| is_limited(error));
+            if let Some(limited) = limited.cloned() {
+                self.budgets.heed::<()>(call.connection, call.platform, Err(limited)).await.ok();
+            }
+            Some(outcomes)
         };
         let made = self.accounts.with_access(call.connection, call.platform, runner::now(), calls).await;
         made.unwrap_or_else(|error| Some(all(error)))
@@ -75,7 +83,9 @@ impl Calls {
             let mut exchange = Exchange::begin(call.writer, write, context);
             loop {
                 match exchange {
-                    Exchange::Ended(result) => return result,
+                    Exchange::Ended(result) => {
+                        return self.budgets.heed(call.connection, call.platform, result).await;
+                    }
                     Exchange::Send(request, awaiting) => {
                         let reply = self.send(call, due, request).await?;
                         exchange = awaiting.received(&reply.as_reply());
@@ -93,9 +103,17 @@ impl Calls {
         due: &DueWrite,
         request: HttpRequest,
     ) -> Result<OwnedReply, CallError> {
-        self.budgets.wait(&call.connection.id, call.platform).await;
+        let class = match due.key.kind() {
+            MirrorKind::Inventory => CallClass::Stock,
+            MirrorKind::Price | MirrorKind::Product => CallClass::Price,
+        };
+        self.budgets.wait(call.connection, call.platform, class).await?;
         self.client.call(request, due.trace.as_ref()).await.map_err(Failed::into_call_error)
     }
+}
+
+const fn is_limited(error: &CallError) -> bool {
+    matches!(error, CallError::RateLimited { .. })
 }
 
 /// A due write as the platform's writer takes it.

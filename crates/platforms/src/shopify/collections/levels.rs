@@ -1,6 +1,6 @@
 //! Levels, which are lists of locations: first the locations, then the levels of each.
 
-use super::{changed, connection, next, number, object};
+use super::{bulk, changed, connection, next, number, object};
 use crate::{CallContext, CallError, HttpRequest, ListPage, Listed, Object, Wanted, shopify::graphql};
 use model::{ExternalId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,7 @@ use stage::{Reject, RejectClass};
 
 const TOPIC: &str = "inventory_levels/update";
 
-const LOCATIONS: &str =
-    "query { locations(first: 250) { nodes { legacyResourceId } pageInfo { hasNextPage } } }";
+const LOCATIONS: &str = "locations(first: 250) { nodes { legacyResourceId } pageInfo { hasNextPage } }";
 
 const LEVELS: &str = "query($location: ID!, $after: String, $filter: String) { location(id: $location) { \
     inventoryLevels(first: 100, after: $after, query: $filter) { nodes { updatedAt \
@@ -28,7 +27,8 @@ struct Place {
 
 pub(super) fn request(wanted: &Wanted<'_>, context: &CallContext<'_>) -> Result<HttpRequest, Reject> {
     let Some(Place { locations, after }) = place(wanted)? else {
-        return Ok(graphql::request(LOCATIONS, &json!({}), context));
+        let query = format!("query {{ {LOCATIONS} {} }}", bulk::counted(wanted));
+        return Ok(graphql::request(&query, &json!({}), context));
     };
     let location = locations.first().ok_or_else(unreadable)?;
     let filter = changed(wanted.range).join(" AND ");
@@ -84,7 +84,7 @@ fn following(locations: Vec<u64>, after: Option<String>) -> Result<Option<crate:
 }
 
 /// A level, as its webhook has it: null if the item isn't tracked.
-fn level(node: &Value, location: u64) -> Result<Listed, CallError> {
+pub(super) fn level(node: &Value, location: u64) -> Result<Listed, CallError> {
     let missing = || CallError::transient("a level has no item or quantity");
     let item = node.get("item").ok_or_else(missing)?;
     let id = number(item, "legacyResourceId")?;
