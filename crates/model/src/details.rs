@@ -23,7 +23,7 @@ impl ImageUrl {
     pub fn new(text: &str) -> Result<Self, InvalidImageUrl> {
         let text = text.trim();
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        let is_visible = |letter: char| !letter.is_whitespace() && !crate::is_hidden(letter);
+        let is_visible = |character: char| !character.is_whitespace() && !crate::is_hidden(character);
         let fits = text.len() <= Self::BYTES_MAX && text.chars().all(is_visible);
         if fits && rest.is_some_and(|rest| !rest.is_empty()) {
             Ok(Self(text.to_owned()))
@@ -100,7 +100,7 @@ pub type Attributes = BTreeMap<AttributeName, Vec<String>>;
 
 /// Error for a text that isn't the name of a substance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a substance is 1 to 40 letters and digits")]
+#[error("a substance is 1 to 40 alphanumeric characters")]
 pub struct InvalidSubstance;
 
 /// A substance that a laboratory measures, in upper case and without signs: `thc-a` and `THCA` are one.
@@ -109,13 +109,13 @@ pub struct InvalidSubstance;
 pub struct Substance(String);
 
 impl Substance {
-    /// Upper limit of letters and digits.
+    /// Upper limit of alphanumeric characters.
     const CHARS_MAX: usize = 40;
 
     /// Reads a name as platforms write it.
     pub fn new(text: &str) -> Result<Self, InvalidSubstance> {
-        let letters = text.chars().filter(|letter| letter.is_alphanumeric());
-        let name: String = letters.flat_map(char::to_uppercase).collect();
+        let kept = text.chars().filter(|character| character.is_alphanumeric());
+        let name: String = kept.flat_map(char::to_uppercase).collect();
         if (1..=Self::CHARS_MAX).contains(&name.chars().count()) {
             Ok(Self(name))
         } else {

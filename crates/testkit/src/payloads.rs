@@ -197,7 +197,7 @@ pub fn order() -> impl Strategy<Value = Order> {
 /// Settlements with any amounts, payments and refunds.
 pub fn settlement() -> impl Strategy<Value = Settlement> {
     let kind = prop_oneof![Just(PaymentKind::Cash), Just(PaymentKind::Card), Just(PaymentKind::Other)];
-    let label = option::of(prop_oneof![Just("Cash"), Just("VISA"), Just("com.clover.tender.debit_card")]);
+    let label = option::of(prop_oneof![Just("Cash"), Just("VISA"), Just("Debit card")]);
     let payment = (kind, label, option::of(money()), option::of(money()), option::of(time())).prop_map(
         |(kind, label, amount, tip, paid_at)| Payment {
             method: label.and_then(|label| PaymentLabel::new(label).ok()),

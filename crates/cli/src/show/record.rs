@@ -125,8 +125,8 @@ mod tests {
         Money { minor, currency: Currency::new("USD").unwrap() }
     }
 
-    fn clocked<T>(value: T) -> Option<Clocked<T>> {
-        Some(Clocked { value, at: Timestamp::from_micros(1) })
+    fn clocked<T>(value: T) -> Clocked<T> {
+        Clocked { value, at: Timestamp::from_micros(1) }
     }
 
     #[test]
@@ -166,13 +166,13 @@ mod tests {
             variant: VariantId::new("v").unwrap(),
             product_title: None,
             of_product: KeptProductDetails {
-                images: clocked(vec![image.clone()]),
-                attributes: clocked([effects].into()),
+                images: Some(clocked(vec![image.clone()])),
+                attributes: Some(clocked([effects].into())),
             },
             of_variant: KeptVariantDetails {
-                images: clocked(vec![image]),
-                lab_results: clocked(vec![result]),
-                price_tiers: clocked(vec![tier]),
+                images: Some(clocked(vec![image])),
+                lab_results: Some(clocked(vec![result])),
+                price_tiers: Some(clocked(vec![tier])),
             },
         };
         let expected = ["?", "2", "effects calm, happy", "THC 18-22 %", "from 3.5 g: 35.00 USD in all"];
