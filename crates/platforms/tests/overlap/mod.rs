@@ -41,6 +41,7 @@ fn said(events: &[Mapped]) -> Said {
             Payload::Deleted { entity, external } => (format!("{entity} {external}"), "deleted".to_owned()),
             Payload::Stocked(_)
             | Payload::Promotion(_)
+            | Payload::Activity { .. }
             | Payload::Account(_)
             | Payload::Instruction { .. } => {
                 return None;
