@@ -45,6 +45,7 @@ mod promotions;
 mod public_keys;
 mod publishing;
 mod rebuild;
+mod record_details;
 mod refusals;
 mod refused;
 mod replaced_broker;

@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_label_names_a_method_and_contains_no_number_of_a_card() {
-        for text in ["Cash", " Visa ", "Visa 1", "com.clover.tender.cash", "Überweisung"] {
+        for text in ["Cash", " Visa ", "Visa 1", "Überweisung"] {
             assert_eq!(PaymentLabel::new(text).unwrap().as_str(), text.trim(), "{text}");
         }
         let long = "x".repeat(65);
