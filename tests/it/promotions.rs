@@ -134,6 +134,11 @@ async fn a_promotion_ends_when_its_store_moves_to_a_zone_where_it_is_over() {
     till.shop().add_promotion(happy_hour(Some(hours))).expect("a till has promotions");
     let begun = announced(&world, &merchant, 1).await;
     assert_eq!(begun[0].0, Action::Started);
+    eventually(PATIENCE, "its end was computed in the first zone", async || {
+        let zone = world.sql("SELECT looked_in FROM promotions").await;
+        if zone == ZONE { Ok(()) } else { Err(zone) }
+    })
+    .await;
     move_to(&world, &merchant, "UTC").await;
     let ended = announced(&world, &merchant, 2).await;
     assert!(ended[1].0 == Action::Ended && ended[1].1 > begun[0].1, "{ended:?}");
