@@ -169,7 +169,7 @@ async fn a_store_that_is_new_links_what_has_the_same_gtin_once_whatever_is_kille
     shows(&shops.second, &tea, "Green tea", 950, "10").await;
     let made = matches(&world, "automatic", 1).await.remove(0);
     assert!(made["score"].as_f64().is_some_and(|score| score >= 0.9), "{made}");
-    // The platforms tell the same again.
+    // The platforms report the same again.
     shops.first.shop().edit_price(&shops.first.shop().items()[0].variant, 975).expect("it is on sale");
     quiet(&world, &shops).await;
     assert_eq!(linked_by_matches(&world).await, "1");

@@ -33,7 +33,7 @@ pub struct MatchRow {
     pub linked_to: Option<VariantId>,
     /// The number of times that it was proposed again.
     pub round: i32,
-    /// Who decided it, if a person did.
+    /// The person who decided it, if one did.
     pub decided_by: Option<String>,
     /// The reason of that person, or of its end.
     pub note: Option<String>,

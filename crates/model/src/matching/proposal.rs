@@ -154,7 +154,7 @@ pub fn match_changes(
     changes
 }
 
-/// Returns whether reasons tell more for a match than those with which a person rejected it: a further reason for it, or
+/// Returns whether reasons speak more for a match than those with which a person rejected it: a further one for it, or
 /// one less against it. A SKU and a description that are the same in all don't count: undoing a link gives the item the
 /// SKU of the other variant.
 pub fn has_news(rejected: &[MatchReason], now: &[MatchReason]) -> bool {

@@ -10,7 +10,7 @@ use model::{
 use std::collections::{BTreeMap, BTreeSet};
 use store::{DueVariant, LinkedItem, MatchRow, MatchVariant, ProposedMatch};
 
-/// What follows from a comparison.
+/// Consequences of a comparison.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Changes {
     /// Matches to be stored.
