@@ -40,6 +40,7 @@ mod platform_faults;
 mod poison;
 mod polled_tills;
 mod programs;
+mod promotions;
 mod public_keys;
 mod publishing;
 mod rebuild;

@@ -85,6 +85,16 @@ async fn a_webhook_that_carried_the_object_is_made_up_for_too() {
     makes_up_for_lost_webhooks("shopify", "every_seconds = 15").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_webhook_of_clover_is_made_up_for_by_the_next_read_of_its_lists() {
+    makes_up_for_lost_webhooks("clover", "every_seconds = 1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_webhook_of_woocommerce_is_made_up_for_by_the_next_read_of_its_lists() {
+    makes_up_for_lost_webhooks("woocommerce", "every_seconds = 4").await;
+}
+
 async fn makes_up_for_lost_webhooks(platform: &'static str, every: &'static str) {
     let (world, merchant, account) = open(platform, &Program::ALL, &[every]).await;
     let shop = account.shop();
@@ -102,10 +112,16 @@ async fn makes_up_for_lost_webhooks(platform: &'static str, every: &'static str)
     shop.lose_webhooks(true);
     shop.sell(&ids.item, &account.location_id(), 3).expect("there is enough");
     shop.edit_title(&ids.product, "Sencha").expect("it is on sale");
+    shop.edit_price(&ids.variant, 1_050).expect("it is on sale");
     has(7).await;
     until("the title", async || {
         let title = world.sql("SELECT title FROM products").await;
         if title == "Sencha" { Ok(()) } else { Err(title) }
+    })
+    .await;
+    until("the price", async || {
+        let price = world.sql("SELECT price_minor FROM variants").await;
+        if price == "1050" { Ok(()) } else { Err(price) }
     })
     .await;
     until("the order", async || {

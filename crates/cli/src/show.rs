@@ -1,5 +1,7 @@
 //! Shows the present state of the record.
 
+mod promotions;
+
 use crate::{
     cli::{Output, Show, Shown},
     environment::open_store,
@@ -12,7 +14,10 @@ use serde_json::{Value, json};
 use store::{LevelLine, MirrorLine};
 
 pub(crate) async fn run(arguments: Show, output: Output) -> Result<(), Failed> {
-    let Shown::Store { store: id, target } = arguments.what;
+    let (id, target) = match arguments.what {
+        Shown::Store { store, target } => (store, target),
+        Shown::Promotions { store, at, target } => return promotions::run(&store, at, &target, output).await,
+    };
     let store = open_store(&target).await?;
     let store_id = stores::find(&store, &id).await?;
     let view = store.show_store(&store_id).await?;

@@ -71,6 +71,12 @@ impl Payload {
             Self::Order(order) => order_fits(order),
             Self::Customer(customer) => customer_fits(customer),
             Self::Promotion(promotion) => promotion_fits(promotion),
+            Self::Activity { promotion, activity } => {
+                ensure(activity.since.is_storable(), "/since", || {
+                    "a time before 1970 or after 9999".to_owned()
+                })?;
+                promotion_fits(promotion)
+            }
             Self::Stocked(StockedAt { locations, .. }) => count("/locations", locations.len(), LOCATIONS_MAX),
             // They contain only ids.
             Self::Account(_) | Self::Instruction { .. } | Self::Deleted { .. } => Ok(()),

@@ -9,7 +9,7 @@ mod schedule;
 mod times;
 
 pub use missing::{MISSING_IN_A_ROW, MissingCounts, MissingVerdict, absences, missing_verdict};
-pub use page::{KnownObject, ListedObject, PageObject, SortedPage};
+pub use page::{KnownObject, ListedObject, PageObject, PageRead, SortedPage};
 pub use pick::{CollectionPick, DueCollection, pick_collection};
 pub use request::{ReadRequest, Requested};
 pub use schedule::{ReadPlan, Spread};

@@ -3,7 +3,8 @@
 use crate::{
     AccountNotice, AskedBy, ConnectionId, Customer, DeliveryId, EventId, ExternalId, Instruction, InvalidId,
     InventoryReport, MirrorKey, Order, PlatformName, Position, Product, RawDigest, SourceVersion, StockedAt,
-    StoreId, TenantId, Timestamp, TraceParent, VersionNumber, Waiting, promotion::Promotion,
+    StoreId, TenantId, Timestamp, TraceParent, VersionNumber, Waiting,
+    promotion::{Activity, Promotion},
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -73,15 +74,24 @@ pub enum Action {
     Updated,
     /// The object no longer exists.
     Deleted,
+    /// A promotion begins. Platforms don't report it: our own services find out.
+    Started,
+    /// A promotion is over, for the time being or for good.
+    Ended,
 }
 
 impl Action {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [Self::Created, Self::Updated, Self::Deleted, Self::Started, Self::Ended];
+
     /// Returns the name used in subjects, labels and rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created",
             Self::Updated => "updated",
             Self::Deleted => "deleted",
+            Self::Started => "started",
+            Self::Ended => "ended",
         }
     }
 }
@@ -104,6 +114,13 @@ pub enum Payload {
     Customer(Customer),
     /// A promotion as the platform now has it.
     Promotion(Promotion),
+    /// The begin or the end of a promotion, by its schedule; only our own services send it.
+    Activity {
+        /// The promotion as it was when that was found out.
+        promotion: Promotion,
+        /// Whether it is active, and since when.
+        activity: Activity,
+    },
     /// The complete list of locations that count an item.
     Stocked(StockedAt),
     /// A duty that concerns the account, or a person's data in it.
@@ -132,7 +149,7 @@ impl Payload {
             Self::Inventory(_) | Self::Stocked(_) => EntityKind::Inventory,
             Self::Order(_) => EntityKind::Order,
             Self::Customer(_) => EntityKind::Customer,
-            Self::Promotion(_) => EntityKind::Promotion,
+            Self::Promotion(_) | Self::Activity { .. } => EntityKind::Promotion,
             Self::Account(_) | Self::Instruction { .. } => EntityKind::Account,
             Self::Deleted { entity, .. } => *entity,
         }
@@ -145,7 +162,7 @@ impl Payload {
             Self::Inventory(report) => &report.item,
             Self::Order(order) => &order.external,
             Self::Customer(customer) => &customer.external,
-            Self::Promotion(promotion) => &promotion.external,
+            Self::Promotion(promotion) | Self::Activity { promotion, .. } => &promotion.external,
             Self::Stocked(stocked) => &stocked.item,
             Self::Account(notice) => &notice.external,
             Self::Instruction { external, .. } | Self::Deleted { external, .. } => external,

@@ -3,6 +3,7 @@
 //! A platform's own reduced price is preferred to everything that is computed here ([`price_after`]). Nothing reads a
 //! clock: the caller states the instant and the zone of the shop.
 
+mod activity;
 mod price;
 mod reward;
 mod runs;
@@ -10,6 +11,7 @@ mod schedule;
 mod targets;
 mod time_of_day;
 
+pub use activity::{Activity, EDGES_MAX, LOOK_AGAIN, MISSED_MAX, Watched, WatchedNow};
 pub use price::{Combining, PriceAfter, PriceReason, price_after};
 pub use reward::{Percent, Reward};
 pub use runs::SEARCH_DAYS_MAX;

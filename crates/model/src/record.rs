@@ -9,7 +9,8 @@ mod facts;
 use crate::{
     Action, ConnectionId, Customer, CustomerId, DeliveryId, EntityKind, Event, EventId, ExternalId,
     LocationId, Money, Order, OrderId, Outcome, Position, ProductId, ProductStatus, PromotionId, Quantity,
-    StoreId, TenantId, Timestamp, VariantId, VersionNumber, promotion::Promotion,
+    StoreId, TenantId, Timestamp, VariantId, VersionNumber,
+    promotion::{Activity, Promotion},
 };
 use std::collections::BTreeMap;
 
@@ -130,6 +131,11 @@ pub struct PromotionRow {
     pub promotion: Promotion,
     /// Time at which the platform reported that the promotion no longer exists.
     pub deleted_at: Option<Timestamp>,
+    /// The last begin or end that was told; `None` while it never was active.
+    pub activity: Option<Activity>,
+    /// Time up to which `activity` accounts for every begin and end: that of the last change of the promotion, or of the
+    /// last begin or end.
+    pub watched_from: Timestamp,
 }
 
 /// The erasure of the personal data of every customer of a connection.

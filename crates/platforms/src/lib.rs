@@ -16,6 +16,7 @@ mod leaflogix;
 mod list;
 mod offset_list;
 mod packages;
+mod promotion;
 #[cfg(test)]
 mod sample;
 mod schema;

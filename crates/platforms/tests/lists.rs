@@ -2,184 +2,32 @@
 
 #![expect(clippy::unwrap_used, reason = "a suite stops at what it can't read")]
 
+mod open;
+mod overlap;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use chrono::{DateTime, TimeDelta, Utc};
-use model::{
-    Action, ConnectionId, Currency, Delivery, DeliveryId, DeliveryKind, InventoryReport, OrderStatus, Origin,
-    Payload, PlatformName, Source, StoreId, TenantId, Timestamp, TraceParent,
-};
+use chrono::TimeDelta;
+use model::{Action, OrderStatus, Payload, Timestamp};
+use open::{Open, PAGES_MAX, lists};
 use platforms::{
-    Access, AccountRefusal, CallContext, CallError, Collections, HttpReply, HttpRequest, ListPage,
-    MapContext, Mapped, Object, Platform, Range, Reads, Validator, Wanted,
+    AccountRefusal, CallError, Collections, HttpReply, HttpRequest, ListPage, Mapped, Object, Range, Reads,
+    Wanted,
 };
-use simulator::{MachineReply, MachineRequest, NewVariant, Shop, ShopMachine};
+use simulator::{NewPromotion, NewVariant};
 use std::collections::{BTreeMap, BTreeSet};
 
-const BASE: &str = "https://api.example.com";
-/// Upper limit of pages of one list here.
-const PAGES_MAX: usize = 50;
+/// Number of promotions of a shop: more than one page of some lists.
+const PROMOTIONS: usize = 130;
 
-/// More than any test spends.
-const POINTS_PER_SECOND: f64 = 1_000_000.0;
-
-/// Every platform that has lists.
-fn lists() -> Vec<(&'static dyn Platform, &'static dyn Collections)> {
-    let of = |platform: &&'static dyn Platform| Some((*platform, platform.collections()?));
-    let lists: Vec<_> = platforms::all().iter().filter_map(of).collect();
-    assert!(!lists.is_empty(), "there is nothing to check");
-    lists
-}
-
-/// A simulated shop of a platform, and the time there.
-struct Open {
-    machine: ShopMachine,
-    access: Access,
-    platform: &'static dyn Platform,
-    locations: Vec<String>,
-    now: DateTime<Utc>,
-}
-
-impl Open {
-    fn new(platform: &'static dyn Platform) -> Self {
-        let simulated = simulator::find(platform.name()).unwrap();
-        let shop = Shop {
-            platform: simulated.name(),
-            account: "suite".to_owned(),
-            token: "token-of-the-suite".to_owned(),
-            webhook_secret: "secret".to_owned(),
-            webhook_url: None,
-            currency: "USD".to_owned(),
-            locations: vec![simulated.samples().location.to_owned()],
-        };
-        let access = Access {
-            base_url: BASE.to_owned(),
-            token: simulated.client_token(&shop),
-            access_token: None,
-            api_version: String::new(),
-            account: shop.account.clone(),
-        };
-        let (locations, now) = (shop.locations.clone(), "2026-07-01T12:00:00Z".parse().unwrap());
-        let machine = ShopMachine::new(shop, 7, Some(POINTS_PER_SECOND), now).unwrap();
-        let mut open = Self { machine, access, platform, locations, now };
-        open.log_in();
-        open
-    }
-
-    /// Gets an access token, where the platform issues them.
-    fn log_in(&mut self) {
-        self.access.access_token = self.platform.tokens().map(|tokens| {
-            let request = tokens.request(&self.access).unwrap();
-            let reply = self.call(&request);
-            tokens.issued(&HttpReply::new(reply.status, &reply.body), self.now.into()).unwrap().value
-        });
-    }
-
-    fn call(&mut self, request: &HttpRequest) -> MachineReply {
-        let headers = request.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
-        let call = MachineRequest {
-            method: request.method.as_str(),
-            target: request.url.strip_prefix(BASE).unwrap().to_owned(),
-            headers: headers.collect(),
-            body: request.body.clone(),
-        };
-        self.machine.answer(&call, self.now)
-    }
-
-    /// Lets some time pass, and returns the time after it.
-    fn later(&mut self) -> DateTime<Utc> {
-        self.now += TimeDelta::minutes(1);
-        self.now
-    }
-
-    fn context(&self) -> CallContext<'_> {
-        CallContext { access: &self.access, idempotency_key: "key", now: self.now.into() }
-    }
-
-    /// Reads every page of a list as the caller of the contract does.
-    fn read(&mut self, collection: &str, range: Range) -> Vec<platforms::Listed> {
-        let lists = self.platform.collections().unwrap();
-        let (mut cursor, mut listed) = (None::<String>, Vec::new());
-        for _ in 0..PAGES_MAX {
-            let wanted = Wanted { collection, range, cursor: cursor.as_deref() };
-            let request = lists.request(&wanted, &self.context()).unwrap();
-            let label = format!("{} {collection} {}", self.platform.name(), request.url);
-            let reply = self.call(&request);
-            let headers: Vec<(String, String)> =
-                reply.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-            let read = HttpReply { headers: &headers, ..HttpReply::new(reply.status, &reply.body) };
-            let page = lists.page(&wanted, &self.context(), &read);
-            let ListPage { objects, next, .. } = page.unwrap_or_else(|error| panic!("{label}: {error:?}"));
-            listed.extend(objects);
-            match next {
-                Some(next) => cursor = Some(next.cursor),
-                None => return listed,
-            }
-        }
-        panic!("{} {collection}: more than {PAGES_MAX} pages", self.platform.name());
-    }
-
-    fn everything(&mut self, collection: &str) -> Vec<platforms::Listed> {
-        let all = self.platform.collections().unwrap().all();
-        match all.iter().find(|known| known.name == collection).unwrap().reads {
-            Reads::Whole | Reads::ChangesAndWhole { .. } => self.read(collection, Range::Whole),
-            Reads::Changes { .. } => {
-                let since = Timestamp::from(self.now - TimeDelta::days(3));
-                self.read(collection, Range::Changed { since, until: None })
-            }
-        }
-    }
-
-    /// The events of an object that was read now.
-    fn mapped(&self, object: &Object) -> Vec<Mapped> {
-        let id = DeliveryId::from_bytes([7; 16]);
-        let delivery = Delivery {
-            id,
-            origin: Origin {
-                tenant: TenantId::new("t").unwrap(),
-                store: StoreId::new("s").unwrap(),
-                connection: ConnectionId::new("c").unwrap(),
-                platform: PlatformName::new(self.platform.name()).unwrap(),
-            },
-            kind: DeliveryKind::Platform(object.topic.into()),
-            received_at: self.now.into(),
-            source: Source::Fetch,
-            cause: None,
-            asked_by: None,
-            attempt: 0,
-            currency: None,
-            account: None,
-            headers: Vec::new(),
-            trace: TraceParent::from_delivery(id),
-            body: object.body.clone().into(),
-        };
-        assert!(object.body.len() <= self.platform.spec().body_bytes_max);
-        let body = Validator::of(self.platform).unwrap().read(object.topic, &object.body);
-        let body =
-            body.unwrap_or_else(|reject| panic!("{} {}: {reject}", self.platform.name(), object.topic));
-        let context = MapContext { currency: Some(Currency::new("USD").unwrap()) };
-        let rows = self.platform.map(&delivery, &body, &context).unwrap();
-        rows.into_iter().map(Result::unwrap).collect()
-    }
-
-    fn events(&mut self, collection: &str) -> Vec<Mapped> {
-        let listed = self.everything(collection);
-        listed.iter().flat_map(|listed| self.mapped(&listed.object)).collect()
-    }
-
-    /// The level of each item, summed over the locations that are named.
-    fn levels(&mut self) -> BTreeMap<String, String> {
-        let level = |mapped: Mapped| match mapped.payload {
-            Payload::Inventory(InventoryReport { item, available, .. }) => {
-                Some((item.to_string(), available.unwrap().to_string()))
-            }
-            _ => None,
-        };
-        self.events("levels").into_iter().filter_map(level).collect()
-    }
-
-    fn add(&mut self, title: &str, sku: &str, pieces: i64) -> simulator::ItemIds {
-        let (now, variant) = (self.later(), NewVariant::stocked(sku, 1_999, pieces, &self.locations));
-        self.machine.add_product(title, &[variant], now).unwrap().remove(0)
+/// A promotion of a product.
+fn promotion(number: usize, product: &str) -> NewPromotion {
+    NewPromotion {
+        title: format!("Promotion {number}"),
+        percent: 10,
+        product: Some(product.to_owned()),
+        from: Some("2026-06-01T00:00:00Z".parse().unwrap()),
+        until: Some("2026-08-01T00:00:00Z".parse().unwrap()),
+        daily: None,
     }
 }
 
@@ -406,6 +254,9 @@ fn every_page_of_a_list_is_read_and_every_object_of_it_is_mapped() {
         for _ in 0..30 {
             open.machine.sell(&first.item, &location, 1.into(), now).unwrap();
         }
+        for number in 0..PROMOTIONS {
+            open.machine.add_promotion(promotion(number, &first.product), now).unwrap();
+        }
         open.log_in();
         for known in lists.all() {
             let label = format!("{} {}", platform.name(), known.name);
@@ -416,12 +267,84 @@ fn every_page_of_a_list_is_read_and_every_object_of_it_is_mapped() {
                 "products" | "levels" => 260,
                 "orders" => 30,
                 "customers" => 60,
+                "promotions" => PROMOTIONS,
                 other => panic!("{other}: the simulated shop has none"),
             };
             let keys: BTreeSet<_> = listed.iter().map(|listed| &listed.key).collect();
             assert_eq!((keys.len(), listed.len()), (expected, expected), "{label}");
             assert!(listed.iter().all(|listed| !open.mapped(&listed.object).is_empty()), "{label}");
         }
+    }
+}
+
+#[test]
+fn a_product_with_several_variants_is_listed_with_all_of_them_and_their_levels() {
+    let mut several = 0;
+    for (platform, _) in lists().into_iter().filter(|(_, lists)| has(*lists, "products")) {
+        let mut open = Open::new(platform);
+        let now = open.later();
+        let variants = ["S", "M"].map(|sku| NewVariant::stocked(sku, 1_999, 4, &open.locations));
+        // Some platforms' products have one variant each.
+        let Ok(ids) = open.machine.add_product("Shirt", &variants, now) else { continue };
+        several += 1;
+        open.log_in();
+        let listed: BTreeSet<String> = open
+            .events("products")
+            .into_iter()
+            .filter_map(|mapped| match mapped.payload {
+                Payload::Product(product) => Some(product.variants),
+                _ => None,
+            })
+            .flatten()
+            .map(|variant| variant.external.to_string())
+            .collect();
+        let expected: BTreeSet<_> = ids.iter().map(|ids| ids.variant.clone()).collect();
+        assert_eq!(listed, expected, "{}", platform.name());
+        if has(platform.collections().unwrap(), "levels") {
+            let levels: Vec<_> = open.levels().into_values().collect();
+            assert_eq!(levels, ["4", "4"], "{}", platform.name());
+        }
+    }
+    assert!(several > 1, "{several} platforms have products with several variants");
+}
+
+#[test]
+fn a_list_that_shifts_while_it_is_read_passes_nothing_over_unnoticed() {
+    for (platform, lists) in lists() {
+        let whole = lists.all().iter().any(|known| known.name == "products" && known.reads != Reads::Whole);
+        // The cursors of Square are its own affair.
+        if !whole || platform.name() == "square" {
+            continue;
+        }
+        let mut open = Open::new(platform);
+        let ids: Vec<_> = (0..230).map(|number| open.add("Tea", &format!("S-{number}"), 1)).collect();
+        open.log_in();
+        let (mut cursor, mut seen, mut totals) = (None::<String>, Vec::new(), BTreeSet::new());
+        for page in 0..PAGES_MAX {
+            if page == 1 {
+                for ids in ids.iter().step_by(9) {
+                    let now = open.later();
+                    open.machine.delete_product(&ids.product, now).unwrap();
+                }
+                open.log_in();
+            }
+            let ListPage { objects, next, total } = open.page("products", Range::Whole, cursor.as_deref());
+            seen.extend(objects.into_iter().map(|listed| listed.key).filter(|key| !key.is_empty()));
+            totals.extend(total);
+            cursor = next.map(|next| next.cursor);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let keys: BTreeSet<_> = seen.iter().map(String::as_str).collect();
+        let passed_over = ids
+            .iter()
+            .enumerate()
+            .filter(|(number, ids)| number % 9 != 0 && !keys.contains(ids.product.as_str()));
+        let is_noticed = keys.len() < seen.len()
+            || totals.len() > 1
+            || totals.iter().any(|total| usize::try_from(*total) != Ok(seen.len()));
+        assert!(passed_over.count() == 0 || is_noticed, "{}", platform.name());
     }
 }
 
@@ -459,5 +382,47 @@ fn what_is_missing_is_mapped_as_gone() {
             assert!(is_deleted || known.name != "products", "{label}");
         }
         assert_eq!(lists.missing("no such list", "77", open.now.into()), None, "{}", platform.name());
+    }
+}
+
+#[test]
+fn a_promotion_is_listed_with_its_product_its_reward_and_its_times() {
+    use model::promotion::{Condition, Percent, Reward, is_active};
+    for (platform, lists) in lists().into_iter().filter(|(_, lists)| has(*lists, "promotions")) {
+        let mut open = Open::new(platform);
+        let tea = open.add("Tea", "A", 1);
+        let now = open.later();
+        open.machine.add_promotion(promotion(1, &tea.product), now).unwrap();
+        let events = open.events("promotions");
+        let [mapped] = events.as_slice() else { panic!("{}: {events:?}", platform.name()) };
+        let Payload::Promotion(promotion) = &mapped.payload else {
+            panic!("{}: {mapped:?}", platform.name())
+        };
+        let label = format!("{}: {promotion:?}", platform.name());
+        assert_eq!(promotion.name.as_deref(), Some("Promotion 1"), "{label}");
+        let zone = model::Zone::UTC;
+        for (at, expected) in [
+            ("2026-05-31T23:59:59Z", false),
+            ("2026-06-01T00:00:00Z", true),
+            ("2026-07-31T23:59:59Z", true),
+            ("2026-08-01T00:00:01Z", false),
+        ] {
+            assert_eq!(is_active(promotion, Timestamp::parse(at).unwrap(), zone), expected, "{at} {label}");
+        }
+        let named = promotion
+            .targets
+            .scope
+            .targets()
+            .iter()
+            .any(|target| format!("{target:?}").contains(&tea.product));
+        assert!(named, "{label}");
+        // A platform whose amounts of rewards aren't known says so, and its promotions change no price.
+        let ten = Reward::PercentOff { percent: Percent::parse("10").unwrap(), at_most: None };
+        let is_unknown = promotion.reward == Reward::Other && promotion.conditions == [Condition::Other];
+        assert!(promotion.reward == ten && promotion.conditions.is_empty() || is_unknown, "{label}");
+        let listed = open.everything("promotions").remove(0);
+        let gone = lists.missing("promotions", &listed.key, open.now.into()).unwrap();
+        let gone = open.mapped(&gone).remove(0);
+        assert_eq!((gone.action, gone.payload.external()), (Action::Deleted, &promotion.external), "{label}");
     }
 }

@@ -1,7 +1,10 @@
-//! `docs/platforms/README.md`: what each platform can do, and what of it is not verified. It is made from the code and
-//! the platforms' READMEs; `TILLFLOW_WRITE_DOCS=1 cargo nextest run -p platforms --test matrix` writes it anew.
+//! `docs/platforms/README.md`: what each platform can do, and what of it is not verified; and `conformance.md` beside it.
+//! They are made from the code, the tests and the platforms' READMEs;
+//! `TILLFLOW_WRITE_DOCS=1 cargo nextest run -p platforms --test matrix` writes them anew.
 
 #![expect(clippy::unwrap_used, reason = "a suite stops at what it can't read")]
+
+mod requirements;
 
 use model::MirrorKind;
 use platforms::{Platform, Reads, TopicKind};
@@ -133,15 +136,20 @@ fn document() -> String {
     text
 }
 
-#[test]
-fn the_table_of_platforms_is_that_of_the_code_and_the_readmes() {
-    let (path, document) = (root().join("docs/platforms/README.md"), document());
+/// Fails if the document isn't the file's content; writes it if `TILLFLOW_WRITE_DOCS` is set.
+fn write_or_compare(file: &str, document: &str) {
+    let path = root().join(file);
     if env::var_os("TILLFLOW_WRITE_DOCS").is_some() {
-        fs::write(&path, &document).unwrap();
+        fs::write(&path, document).unwrap();
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         written == document,
-        "docs/platforms/README.md is outdated: TILLFLOW_WRITE_DOCS=1 cargo nextest run -p platforms --test matrix"
+        "{file} is outdated: TILLFLOW_WRITE_DOCS=1 cargo nextest run -p platforms --test matrix"
     );
+}
+
+#[test]
+fn the_table_of_platforms_is_that_of_the_code_and_the_readmes() {
+    write_or_compare("docs/platforms/README.md", &document());
 }

@@ -193,7 +193,7 @@ impl Output for Event {
                 512 + product.variants.len() * 256 + product.description.set().map_or(0, String::len)
             }
             model::Payload::Order(order) => 512 + order.lines.len() * 256,
-            model::Payload::Promotion(promotion) => {
+            model::Payload::Promotion(promotion) | model::Payload::Activity { promotion, .. } => {
                 let targets = promotion.targets.scope.targets().len() + promotion.targets.except.len();
                 512 + promotion.schedule.periods().len() * 128 + targets * 64
             }

@@ -3,6 +3,7 @@
 use crate::chaos::Chaos;
 use crate::ledger::{Change, Instant};
 use crate::lock;
+use crate::promotion::NewPromotion;
 use crate::server::{Inner, RecordedCall};
 use crate::shop::{Impossible, ItemIds, NewVariant};
 use crate::state::State;
@@ -98,6 +99,25 @@ impl ShopHandle {
         email: &str,
     ) -> Result<String, Impossible> {
         self.act(|state, now| Ok(state.add_customer(given_name, family_name, email, now)))
+    }
+
+    /// Sets up a promotion and returns its id.
+    pub fn add_promotion(&self, promotion: NewPromotion) -> Result<String, Impossible> {
+        self.act(|state, now| state.add_promotion(promotion, now))
+    }
+
+    /// Changes a promotion: what was set up, and the switch by which it is on.
+    pub fn edit_promotion(
+        &self,
+        id: &str,
+        edit: impl FnOnce(&mut NewPromotion, &mut bool),
+    ) -> Result<(), Impossible> {
+        self.act(|state, now| state.edit_promotion(id, now, edit))
+    }
+
+    /// Removes a promotion permanently.
+    pub fn delete_promotion(&self, id: &str) -> Result<(), Impossible> {
+        self.act(|state, _| state.delete_promotion(id))
     }
 
     /// The name of the simulated platform.

@@ -26,6 +26,7 @@ mod machine_acts;
 mod notation;
 mod open_shop;
 mod platform;
+mod promotion;
 mod recent;
 mod rules;
 mod server;
@@ -49,6 +50,7 @@ pub use machine_acts::Offer;
 pub use platform::{
     Headers, SampleLevel, SampleProduct, SampleVariant, SampleWebhook, Samples, SimulatedPlatform, Unsigned,
 };
+pub use promotion::NewPromotion;
 pub use server::RecordedCall;
 pub use shop::{Impossible, ItemIds, NewVariant, Shop, Unfit};
 pub use standing::Standing;

@@ -1,6 +1,7 @@
 //! Acts on a shop without its server and reads of its state, for tests.
 
 use crate::machine::ShopMachine;
+use crate::promotion::NewPromotion;
 use crate::shop::{Impossible, ItemIds, NewVariant};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -42,6 +43,15 @@ impl ShopMachine {
         now: DateTime<Utc>,
     ) -> Result<String, Impossible> {
         self.act(now, |state, now| Ok(state.add_customer(given_name, family_name, email, now)))
+    }
+
+    /// Sets up a promotion and returns its id.
+    pub fn add_promotion(
+        &mut self,
+        promotion: NewPromotion,
+        now: DateTime<Utc>,
+    ) -> Result<String, Impossible> {
+        self.act(now, |state, now| state.add_promotion(promotion, now))
     }
 
     /// Sells `quantity` of an item at a location, even below zero, and returns the order's id.

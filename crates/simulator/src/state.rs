@@ -3,6 +3,7 @@
 use crate::ids::Ids;
 use crate::ledger::{Change, Customer, Instant, Ledger, Product, Variant};
 use crate::level::Entry;
+use crate::promotion::Promotions;
 use crate::rules::LedgerRules;
 use crate::shop::{Impossible, ItemIds, NewVariant, Shop};
 use rust_decimal::Decimal;
@@ -47,6 +48,7 @@ impl Replies {
 pub(crate) struct State {
     pub(crate) shop: Shop,
     pub(crate) ledger: Ledger,
+    pub(crate) promotions: Promotions,
     pub(crate) ids: Ids,
     pub(crate) replies: Replies,
     pub(crate) rules: LedgerRules,
@@ -54,10 +56,17 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(shop: Shop, rules: LedgerRules, seed: u64, now: Instant) -> Self {
-        Self { shop, ledger: Ledger::new(now), ids: Ids::new(seed), replies: Replies::default(), rules }
+        Self {
+            shop,
+            ledger: Ledger::new(now),
+            promotions: Promotions::default(),
+            ids: Ids::new(seed),
+            replies: Replies::default(),
+            rules,
+        }
     }
 
-    fn object_id(&mut self) -> String {
+    pub(crate) fn object_id(&mut self) -> String {
         (self.rules.object_id)(&mut self.ids)
     }
 

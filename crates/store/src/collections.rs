@@ -7,7 +7,7 @@ use crate::{
     listed_objects,
     statement::{Bound, query, statements},
 };
-use model::{CollectionState, ConnectionId, ListedObject, Origin, ReadRequest, ReadTimes, Zone};
+use model::{CollectionState, ConnectionId, ListedObject, Origin, ReadRequest, ReadTimes, Timestamp, Zone};
 use sqlx::{Row as _, postgres::PgRow, types::Json};
 
 /// The stored state of a collection.
@@ -67,7 +67,7 @@ impl Store {
         &self,
         before: &CollectionRow,
         state: &CollectionState,
-        number: u64,
+        page: (u64, Timestamp),
         objects: &[ListedObject],
     ) -> Result<bool, StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
@@ -77,7 +77,7 @@ impl Store {
             return Ok(false);
         }
         if !objects.is_empty() {
-            let seen = listed_objects::see(&before.connection, &before.collection, number, objects)?;
+            let seen = listed_objects::see(&before.connection, &before.collection, page, objects)?;
             within(self.limit, seen.execute(&mut *transaction)).await?;
         }
         within(self.limit, transaction.commit()).await?;

@@ -66,10 +66,7 @@ pub(crate) fn entity_kind(row: &impl Row, column: &str) -> Result<EntityKind, St
 
 pub(crate) fn action(row: &impl Row, column: &str) -> Result<Action, StoreError> {
     let text: &str = row.value(column)?;
-    [Action::Created, Action::Updated, Action::Deleted]
-        .into_iter()
-        .find(|action| action.as_str() == text)
-        .ok_or_else(|| unreadable(column))
+    Action::ALL.into_iter().find(|action| action.as_str() == text).ok_or_else(|| unreadable(column))
 }
 
 pub(crate) fn outcome(row: &impl Row, column: &str) -> Result<Outcome, StoreError> {

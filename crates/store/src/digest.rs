@@ -36,7 +36,8 @@ statements! {
                 FROM products t JOIN variants v ON v.product = t.id WHERE t.store = $1
             UNION ALL SELECT 'orders', to_jsonb(t)::text FROM orders t WHERE t.store = $1
             UNION ALL SELECT 'customers', to_jsonb(t)::text FROM customers t WHERE t.store = $1
-            UNION ALL SELECT 'promotions', to_jsonb(t)::text FROM promotions t WHERE t.store = $1
+            UNION ALL SELECT 'promotions', (to_jsonb(t) - 'look_at' - 'looked_in')::text
+                FROM promotions t WHERE t.store = $1
             UNION ALL SELECT 'links', to_jsonb(t)::text FROM links t
                 WHERE t.connection IN (SELECT id FROM connections WHERE store = $1)
             UNION ALL

@@ -5,14 +5,14 @@ use crate::{
     columns::{signed, unreadable},
     statement::{Bound, query, statements},
 };
-use model::{ConnectionId, KnownObject, ListedObject, MISSING_IN_A_ROW, MissingCounts, RawDigest};
+use model::{ConnectionId, KnownObject, ListedObject, MISSING_IN_A_ROW, MissingCounts, RawDigest, Timestamp};
 use sqlx::{Row as _, postgres::PgRow};
 
 /// Upper limit of objects that are reported as gone at once.
 const GONE_ROWS: i64 = 100;
 
 impl Store {
-    /// Returns those of the wanted objects that a former page had.
+    /// Returns those of the wanted objects that a former page had. Those of the collection `levels` are items.
     pub async fn known_objects(
         &self,
         connection: &ConnectionId,
@@ -79,11 +79,12 @@ impl Store {
     }
 }
 
-/// Returns the statement that stores the objects of a page of the read `number`. The keys are distinct.
+/// Returns the statement that stores the objects of a page of the read `number`, which was requested at `page_at`. The
+/// keys are distinct.
 pub(crate) fn see(
     connection: &ConnectionId,
     collection: &str,
-    number: u64,
+    (number, page_at): (u64, Timestamp),
     objects: &[ListedObject],
 ) -> Result<Bound, StoreError> {
     Ok(query(SEE)
@@ -91,7 +92,8 @@ pub(crate) fn see(
         .bind(collection.to_owned())
         .bind(signed(number)?)
         .bind(objects.iter().map(|object| object.key.clone()).collect::<Vec<_>>())
-        .bind(objects.iter().map(|object| object.digest.as_bytes().to_vec()).collect::<Vec<_>>()))
+        .bind(objects.iter().map(|object| object.digest.as_bytes().to_vec()).collect::<Vec<_>>())
+        .bind(page_at.as_micros()))
 }
 
 /// Returns the statement that counts the absence of the objects that the complete read `number` lacks.
@@ -113,21 +115,32 @@ fn known(row: &PgRow) -> Result<KnownObject, StoreError> {
     let digest: &[u8] = row.try_get("digest")?;
     let digest = RawDigest::try_from(digest).map_err(|_| unreadable("digest"))?;
     let seen_in = u64::try_from(row.try_get::<i64, _>("seen_in")?).map_err(|_| unreadable("seen_in"))?;
-    Ok(KnownObject { object: ListedObject { key: row.try_get("key")?, digest }, seen_in })
+    let time = |column: &str| -> Result<Option<Timestamp>, StoreError> {
+        Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_micros))
+    };
+    Ok(KnownObject {
+        object: ListedObject { key: row.try_get("key")?, digest },
+        seen_in,
+        seen_at: time("seen_at")?,
+        observed_at: time("observed_at")?,
+    })
 }
 
 statements! {
     const KNOWN: ByKey(text, text, text[]) = "
-        SELECT key, digest, seen_in FROM listed_objects
-        WHERE connection = $1 AND collection = $2 AND key = ANY($3)";
+        SELECT o.key, o.digest, o.seen_in, o.seen_at, (
+            SELECT max((m.state #>> '{observed,at}')::bigint) FROM mirrors m
+            WHERE m.connection = $1 AND m.kind = 'inventory' AND m.external = o.key AND o.collection = 'levels'
+        ) AS observed_at
+        FROM listed_objects o WHERE o.connection = $1 AND o.collection = $2 AND o.key = ANY($3)";
 
-    const SEE: ByKey(text, text, int8, text[], bytea[]) = "
-        INSERT INTO listed_objects (tenant, connection, collection, key, digest, seen_in)
-        SELECT c.tenant, c.id, $2, u.key, u.digest, $3
+    const SEE: ByKey(text, text, int8, text[], bytea[], int8) = "
+        INSERT INTO listed_objects (tenant, connection, collection, key, digest, seen_in, seen_at)
+        SELECT c.tenant, c.id, $2, u.key, u.digest, $3, $6
         FROM connections c, unnest($4::text[], $5::bytea[]) AS u(key, digest)
         WHERE c.id = $1
         ON CONFLICT (connection, collection, key)
-        DO UPDATE SET digest = excluded.digest, seen_in = excluded.seen_in, missing = 0";
+        DO UPDATE SET digest = excluded.digest, seen_in = excluded.seen_in, seen_at = excluded.seen_at, missing = 0";
 
     const COUNT: ByKey(text, text, int8, int2) = "
         SELECT count(*) AS known, count(*) FILTER (WHERE seen_in < $3) AS missing,

@@ -43,6 +43,7 @@ pub fn encode_published(event: &PublishedEvent) -> Bytes {
         version: event.version.map(|version| version.number.0),
         version_precision: precision(event.version).into(),
         payload: Some((&event.payload).into()),
+        promotion_activity: promotion::activity_message(&event.payload),
         ..pb::Event::default()
     }
     .encode_to_vec()
@@ -52,12 +53,10 @@ pub fn encode_published(event: &PublishedEvent) -> Bytes {
 /// Decodes an `Event` that a platform published: its ids, origin, links and position are ignored.
 pub fn decode_published(payload: Bytes) -> Result<PublishedEvent, DecodeError> {
     let event = pb::Event::read(payload)?;
-    Ok(PublishedEvent {
-        action: action(event.action())?,
-        occurred_at: event.occurred_at_micros.map(Timestamp::from_micros),
-        version: version(&event),
-        payload: required(event.payload, "payload")?.try_into()?,
-    })
+    let version = version(&event);
+    let (action, payload) = content(event.action(), event.payload, event.promotion_activity)?;
+    let occurred_at = event.occurred_at_micros.map(Timestamp::from_micros);
+    Ok(PublishedEvent { action, occurred_at, version, payload })
 }
 
 /// Encodes a whole event.
@@ -84,6 +83,7 @@ impl From<&Event> for pb::Event {
             version: event.version.map(|version| version.number.0),
             version_precision: precision(event.version).into(),
             payload: Some((&event.payload).into()),
+            promotion_activity: promotion::activity_message(&event.payload),
             links: event.links.iter().map(pb::Link::from).collect(),
             raw_digest,
             hops: hops(event.is_read_back),
@@ -112,7 +112,7 @@ impl TryFrom<pb::Event> for Event {
     fn try_from(event: pb::Event) -> Result<Self, DecodeError> {
         let id = EventId::try_from(&event.id[..]).at("id")?;
         let version = version(&event);
-        let action = action(event.action())?;
+        let (action, payload) = content(event.action(), event.payload, event.promotion_activity)?;
         let origin: Origin = required(event.origin, "origin")?.try_into()?;
         Ok(Self {
             asked_by: event.asked_by.map(|asked_by| asked_by::read(asked_by, &origin)).transpose()?,
@@ -123,7 +123,7 @@ impl TryFrom<pb::Event> for Event {
             occurred_at: event.occurred_at_micros.map(Timestamp::from_micros),
             received_at: Timestamp::from_micros(event.received_at_micros),
             version,
-            payload: required(event.payload, "payload")?.try_into()?,
+            payload,
             links: event.links.into_iter().map(Link::try_from).collect::<Result<_, _>>()?,
             raw_digest: RawDigest::try_from(&event.raw_digest[..]).at("raw_digest")?,
             is_read_back: is_read_back(event.hops),
@@ -132,6 +132,25 @@ impl TryFrom<pb::Event> for Event {
             position: required(event.position, "position")?.into(),
             origin,
         })
+    }
+}
+
+/// The action and the payload of an event. The begin or the end of a promotion is written as an update of it, with its
+/// activity beside it: a reader from before there were any understands the promotion.
+fn content(
+    reported: pb::Action,
+    payload: Option<pb::event::Payload>,
+    activity: Option<pb::PromotionActivity>,
+) -> Result<(Action, Payload), DecodeError> {
+    let reported = action(reported)?;
+    let payload = Payload::try_from(required(payload, "payload")?)?;
+    match (payload, activity) {
+        (Payload::Promotion(promotion), Some(activity)) => {
+            let activity = promotion::activity(activity);
+            let action = if activity.is_active { Action::Started } else { Action::Ended };
+            Ok((action, Payload::Activity { promotion, activity }))
+        }
+        (payload, _) => Ok((reported, payload)),
     }
 }
 
@@ -157,7 +176,7 @@ impl From<Action> for pb::Action {
     fn from(action: Action) -> Self {
         match action {
             Action::Created => Self::Created,
-            Action::Updated => Self::Updated,
+            Action::Updated | Action::Started | Action::Ended => Self::Updated,
             Action::Deleted => Self::Deleted,
         }
     }
@@ -220,7 +239,9 @@ impl From<&Payload> for pb::event::Payload {
             Payload::Inventory(report) => Self::Inventory(report.into()),
             Payload::Order(order) => Self::Order(order.into()),
             Payload::Customer(customer) => Self::Customer(customer.into()),
-            Payload::Promotion(promotion) => Self::Promotion(promotion.into()),
+            Payload::Promotion(promotion) | Payload::Activity { promotion, .. } => {
+                Self::Promotion(promotion.into())
+            }
             Payload::Stocked(stocked) => Self::Stocked(stocked.into()),
             Payload::Account(notice) => Self::Account(notice.into()),
             Payload::Instruction { external, instruction } => {

@@ -12,7 +12,7 @@ use model::{
     Settlement, Side, Source, SourceVersion, StockedAt, StoreId, TaxLine, TenantId, Timestamp, TraceParent,
     Variant, VariantId, Waiting,
     matching::Score,
-    promotion::Promotion,
+    promotion::{Activity, Promotion},
     record::{Applied, CatalogRow, Clocked, Effect, MovementReason, ProductRow, VariantRow},
 };
 use proptest::prelude::*;
@@ -94,7 +94,11 @@ fn event(payload: Payload) -> Event {
         correlation: delivery,
         delivery,
         origin: origin(),
-        action: Action::Updated,
+        action: match &payload {
+            Payload::Activity { activity, .. } if activity.is_active => Action::Started,
+            Payload::Activity { .. } => Action::Ended,
+            _ => Action::Updated,
+        },
         occurred_at: Some(Timestamp::from_micros(5)),
         received_at: Timestamp::from_micros(6),
         version: Some(SourceVersion::exact(-1)),
@@ -113,6 +117,12 @@ fn event(payload: Payload) -> Event {
         trace: TraceParent::from_delivery(delivery),
         position: Position { raw_sequence: 7, delivery: 8, event: 9 },
     }
+}
+
+/// The begin or the end of a promotion.
+fn activity(is_active: bool) -> Payload {
+    let activity = Activity { is_active, since: Timestamp::from_micros(9) };
+    Payload::Activity { promotion: Promotion::bare(external("m")), activity }
 }
 
 fn payloads() -> Vec<Payload> {
@@ -193,6 +203,8 @@ fn payloads() -> Vec<Payload> {
         Payload::Order(unsettled),
         Payload::Customer(customer),
         Payload::Promotion(Promotion::bare(external("m"))),
+        activity(true),
+        activity(false),
         Payload::Deleted { entity: EntityKind::Promotion, external: external("m") },
         Payload::Deleted { entity: EntityKind::Product, external: external("p") },
         Payload::Stocked(StockedAt { item: external("i"), locations: vec![external("l"), external("m")] }),
@@ -522,4 +534,18 @@ proptest! {
         let _ = wire::decode_applied(bytes.clone());
         let _ = wire::decode_dead(bytes);
     }
+}
+
+#[test]
+fn a_begin_of_a_promotion_is_an_update_of_it_to_a_reader_that_knows_of_none() {
+    let started = event(activity(true));
+    let written = wire::encode_event(&started);
+    // The field of the activity: number 40, a message.
+    let (tag, activity) = ([0xc2_u8, 0x02], [0x08_u8, 1, 0x10, 9]);
+    let field: Vec<u8> = tag.iter().copied().chain([4]).chain(activity).collect();
+    let at = written.windows(field.len()).position(|bytes| bytes == field).expect("the field is there");
+    let without: Vec<u8> = [&written[..at], &written[at + field.len()..]].concat();
+    let read = wire::decode_event(without.into()).unwrap();
+    let promotion = Payload::Promotion(Promotion::bare(external("m")));
+    assert_eq!(read, Event { action: Action::Updated, payload: promotion, ..started });
 }

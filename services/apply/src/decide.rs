@@ -38,7 +38,9 @@ use view::{LevelIndex, View};
 
 pub(crate) use clock::changed_at;
 pub use keys::{first_keys, row_keys};
-pub(crate) use promotion::{deletion as promotion_deletion, report as promotion_report};
+pub(crate) use promotion::{
+    activity as promotion_activity, deletion as promotion_deletion, report as promotion_report,
+};
 pub(crate) use sales::deletion_version;
 
 /// One change of the record.
@@ -348,6 +350,9 @@ fn decide(event: &Event, view: &View<'_>) -> Result<Decision, Reject> {
         Payload::Order(order) => Ok(sales::order(event, order, view)),
         Payload::Customer(customer) => Ok(sales::customer(event, customer, view)),
         Payload::Promotion(promotion) => Ok(promotion::reported(event, promotion, view)),
+        Payload::Activity { promotion, activity } => {
+            Ok(promotion::started_or_ended(event, promotion, *activity, view))
+        }
         Payload::Account(notice) => Ok(account::notice(event, notice, view)),
         Payload::Instruction { instruction, .. } => account::instruction(event, instruction, view),
         Payload::Deleted { entity, external } => match entity {

@@ -3,7 +3,7 @@
 //! A change that was decided while a row of the record was damaged contains values of that row. So the fold uses only
 //! the part of a change that is its own: the movement rather than the resulting level, and the fields that it set.
 
-use crate::decide::{changed_at, deletion_version, promotion_deletion, promotion_report};
+use crate::decide::{changed_at, deletion_version, promotion_activity, promotion_deletion, promotion_report};
 use model::{
     EntityKind, Event, LocationId, Order, OrderId, OrderStatus, Payload, PromotionId, Timestamp, VariantId,
     record::{
@@ -122,6 +122,10 @@ impl Rebuilt {
             Payload::Deleted { entity: EntityKind::Promotion, external } => {
                 promotion_deletion(event, external, known)
             }
+            Payload::Activity { activity, .. } => match known {
+                Some(known) => promotion_activity(known, *activity),
+                None => return,
+            },
             _ => return,
         };
         self.state.promotions.insert(id, row);
@@ -164,6 +168,7 @@ impl Rebuilt {
             | Payload::Inventory(_)
             | Payload::Customer(_)
             | Payload::Promotion(_)
+            | Payload::Activity { .. }
             | Payload::Stocked(_)
             | Payload::Account(_)
             | Payload::Instruction { .. }

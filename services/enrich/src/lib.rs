@@ -108,6 +108,7 @@ pub(crate) fn located(event: &Event) -> Vec<&ExternalId> {
         | Payload::Order(_)
         | Payload::Customer(_)
         | Payload::Promotion(_)
+        | Payload::Activity { .. }
         | Payload::Account(_)
         | Payload::Instruction { .. }
         | Payload::Deleted { .. } => Vec::new(),

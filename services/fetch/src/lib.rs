@@ -4,6 +4,8 @@
 //! notification as their cause; so they are verified, counted, ordered and replayed like all others. While a connection
 //! is paused or its account is refused, its notifications are parked in the record.
 //!
+//! One more worker looks at the promotions that may begin or end, and hands over the event of it.
+//!
 //! A worker for each connection with collections reads what is due, a page at a time; the state of each list is a row of
 //! the record, so that whoever owns the partition next goes on with the same page.
 //!
@@ -19,6 +21,7 @@ mod notices;
 mod parked;
 mod parking;
 mod partition;
+mod promotions;
 mod refusal;
 mod schedule;
 mod settings;
@@ -32,7 +35,10 @@ use platforms::Validator;
 use runner::{Alerts, Failure, Service};
 use serde::Deserialize;
 use stage::Fault;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 use store::{Changed, Store, StoreConfig};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -99,7 +105,9 @@ pub async fn serve(
         measure,
         matching,
         match_measure,
+        owned: Mutex::default(),
     });
+    let watching = tokio::spawn(promotions::watch(Arc::clone(&shared)));
     let counting = tokio::spawn(matches::count_waiting(Arc::clone(&shared)));
     let outcome = runner::own_partitions(&service, STAGE, move |run| {
         let shared = Arc::clone(&shared);
@@ -107,6 +115,7 @@ pub async fn serve(
     })
     .await;
     listening.abort();
+    watching.abort();
     counting.abort();
     outcome
 }

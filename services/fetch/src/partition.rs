@@ -33,6 +33,7 @@ impl Shared {
     /// Works on the partition until it is stopped or interrupted.
     pub(crate) async fn run_partition(self: &Arc<Self>, run: &PartitionRun) -> Result<(), Fault> {
         let partition = run.partition;
+        let _owned = self.own(partition);
         let cursor = self.store.take_epoch(Consumer::Fetch, partition).await?;
         let counted = self.store.take_epoch(Consumer::Accepted, partition).await?;
         let start =

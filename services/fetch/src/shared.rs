@@ -5,10 +5,14 @@ use crate::{
     measure::Measure,
     schedule::Schedules,
 };
+use model::Partition;
 use outlet::Fetcher;
 use platforms::Validator;
 use runner::{Alerts, Service};
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Mutex,
+};
 use store::{Changed, Store};
 use tokio::sync::{Semaphore, broadcast};
 
@@ -27,4 +31,6 @@ pub(crate) struct Shared {
     pub(crate) measure: Measure,
     pub(crate) matching: Matching,
     pub(crate) match_measure: MatchMeasure,
+    /// The partitions that this process works on.
+    pub(crate) owned: Mutex<BTreeSet<Partition>>,
 }

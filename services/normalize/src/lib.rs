@@ -125,10 +125,11 @@ fn event(at: Position, delivery: &Delivery, raw_digest: RawDigest, index: usize,
 fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     let published = wire::decode_published(delivery.body.clone())
         .map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))?;
-    if matches!(published.payload, Payload::Instruction { .. }) {
+    let is_of_ours = matches!(published.payload, Payload::Activity { .. }) && delivery.source.is_ours();
+    if matches!(published.payload, Payload::Instruction { .. } | Payload::Activity { .. }) && !is_of_ours {
         return Err(Reject::new(
             RejectClass::Auth,
-            "a published instruction: only services of ours send one",
+            "a published instruction or begin of a promotion: only services of ours send one",
         ));
     }
     let mapped = Mapped {

@@ -177,3 +177,18 @@ fn an_instruction_within_a_published_event_is_refused_like_one_alone() {
         }
     }
 }
+
+#[test]
+fn the_begin_of_a_promotion_is_accepted_from_our_services_alone() {
+    use model::promotion::{Activity, Promotion};
+    let promotion = Promotion::bare(ExternalId::new("p").unwrap());
+    let activity = Activity { is_active: true, since: Timestamp::from_micros(7) };
+    let payload = Payload::Activity { promotion, activity };
+    let event = PublishedEvent { action: Action::Started, occurred_at: None, version: None, payload };
+    let decided =
+        |source| decided_from(source, "square", DeliveryKind::Canonical, wire::encode_published(&event));
+    assert!(matches!(decided(Source::Publish), Verdict::Reject(reject) if reject.class == RejectClass::Auth));
+    let Verdict::Rows(rows) = decided(Source::Fetch) else { panic!("rows expected") };
+    let [Ok(started)] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((started.action, &started.payload), (Action::Started, &event.payload));
+}

@@ -21,6 +21,7 @@ const OVERLAP: Duration = Duration::from_mins(5);
 struct Row {
     digest: RawDigest,
     seen_in: u64,
+    seen_at: Timestamp,
     missing: i16,
 }
 
@@ -102,24 +103,31 @@ impl Collection {
         self.half_in == Some(number)
     }
 
-    /// The objects of a page with their digests, and those of them that a former page had.
-    pub(crate) fn known(&self, page: Vec<ListedGood>) -> (Vec<PageObject<ListedGood>>, Vec<KnownObject>) {
+    /// The objects of a page with their digests, and those of them that a former page had. `observed_at` is the time of the
+    /// last report of an item's level.
+    pub(crate) fn known(
+        &self,
+        page: Vec<ListedGood>,
+        observed_at: impl Fn(&str) -> Option<Timestamp>,
+    ) -> (Vec<PageObject<ListedGood>>, Vec<KnownObject>) {
         let object = |content: ListedGood| {
             let digest = RawDigest::of(format!("{}\0{}", self.name, content.body).as_bytes());
             PageObject { object: ListedObject { key: content.key.clone(), digest }, content }
         };
         let page: Vec<_> = page.into_iter().map(object).collect();
         let known = page.iter().filter_map(|PageObject { object, .. }| {
-            let Row { digest, seen_in, .. } = self.rows.get(&object.key)?.clone();
-            Some(KnownObject { object: ListedObject { key: object.key.clone(), digest }, seen_in })
+            let Row { digest, seen_in, seen_at, .. } = self.rows.get(&object.key)?.clone();
+            let observed_at = if self.name == LEVELS { observed_at(&object.key) } else { None };
+            let object = ListedObject { key: object.key.clone(), digest };
+            Some(KnownObject { object, seen_in, seen_at: Some(seen_at), observed_at })
         });
         let known = known.collect();
         (page, known)
     }
 
     /// Stores the objects of a page.
-    pub(crate) fn see(&mut self, number: u64, seen: Vec<ListedObject>) {
-        let row = |digest| Row { digest, seen_in: number, missing: 0 };
+    pub(crate) fn see(&mut self, number: u64, seen: Vec<ListedObject>, now: Timestamp) {
+        let row = |digest| Row { digest, seen_in: number, seen_at: now, missing: 0 };
         self.rows.extend(seen.into_iter().map(|ListedObject { key, digest }| (key, row(digest))));
     }
 

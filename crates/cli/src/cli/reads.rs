@@ -98,6 +98,6 @@ fn times(text: &str) -> Result<ReadTimes, String> {
     ReadTimes::parse(text).map_err(|error| error.to_string())
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).map_err(|error| error.to_string())
 }

@@ -1,7 +1,7 @@
 //! The objects of a page: those to report, those to remember, and the signs of pages that shifted.
 
 use super::ListRead;
-use crate::{ConnectionId, DeliveryId, RawDigest};
+use crate::{ConnectionId, DeliveryId, RawDigest, Timestamp};
 use std::collections::{HashMap, HashSet};
 
 /// An object on a page, as it is remembered.
@@ -30,6 +30,30 @@ pub struct KnownObject {
     pub object: ListedObject,
     /// The number of the read that saw it last.
     pub seen_in: u64,
+    /// Time at which that page was requested, if it is remembered.
+    pub seen_at: Option<Timestamp>,
+    /// Time of receipt of the last report of its level, from any source, if it is an item.
+    pub observed_at: Option<Timestamp>,
+}
+
+impl KnownObject {
+    /// Returns whether another source reported its level since the former page, and before this one was requested: what the
+    /// page has isn't what is known, though it may be what the former page had.
+    fn is_overtaken(&self, page_at: Timestamp) -> bool {
+        let between = |seen_at, observed_at| seen_at < observed_at && observed_at < page_at;
+        self.seen_at.zip(self.observed_at).is_some_and(|(seen_at, observed_at)| between(seen_at, observed_at))
+    }
+}
+
+/// The read that a page belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageRead {
+    /// Its number.
+    pub number: u64,
+    /// True if it reports every object, changed or not.
+    pub reports_all: bool,
+    /// Time at which the page was requested, which is the time of receipt of its objects.
+    pub page_at: Timestamp,
 }
 
 /// An object on a page, with its content.
@@ -54,8 +78,9 @@ pub struct SortedPage<T> {
 }
 
 impl<T> SortedPage<T> {
-    /// Sorts the objects of a page of the read `number`. `known` are those that a former page had.
-    pub fn of(page: Vec<PageObject<T>>, known: Vec<KnownObject>, (number, reports_all): (u64, bool)) -> Self {
+    /// Sorts the objects of a page. `known` are those that a former page had.
+    pub fn of(page: Vec<PageObject<T>>, known: Vec<KnownObject>, read: PageRead) -> Self {
+        let PageRead { number, reports_all, page_at } = read;
         let mut known: HashMap<String, KnownObject> =
             known.into_iter().map(|known| (known.object.key.clone(), known)).collect();
         let mut on_page = HashSet::new();
@@ -65,7 +90,9 @@ impl<T> SortedPage<T> {
             let is_repeated = before.is_some_and(|before| before.seen_in == number);
             let is_key = ListedObject::is_key(&object.key);
             sorted.has_repeats |= is_repeated || !(object.key.is_empty() || is_key);
-            if reports_all || before.is_none_or(|before| before.object.digest != object.digest) {
+            let is_known =
+                |before: &KnownObject| before.object.digest == object.digest && !before.is_overtaken(page_at);
+            if reports_all || !before.is_some_and(is_known) {
                 sorted.reported.push((object.digest, content));
             }
             if !is_key {
@@ -76,7 +103,11 @@ impl<T> SortedPage<T> {
                 sorted.seen.retain(|seen| seen.key != object.key);
             }
             sorted.seen.push(object.clone());
-            known.insert(object.key.clone(), KnownObject { object, seen_in: number });
+            let seen_at = Some(page_at);
+            known.insert(
+                object.key.clone(),
+                KnownObject { object, seen_in: number, seen_at, observed_at: None },
+            );
         }
         sorted
     }

@@ -1,5 +1,6 @@
 //! Promotions against what platforms document, and against what holds for each of them.
 
+mod activity;
 mod prices;
 mod properties;
 mod times;

@@ -1,7 +1,7 @@
-//! Lists that are read on a schedule: products, their levels, transactions and members.
+//! Lists that are read on a schedule: products, their levels, promotions, transactions and members.
 
 use super::{
-    MEMBER, PRODUCT, PRODUCT_ABSENT, PRODUCT_STOCK, TRANSACTION, api,
+    MEMBER, PRODUCT, PRODUCT_ABSENT, PRODUCT_STOCK, PROMOTION, PROMOTION_ABSENT, TRANSACTION, api,
     fields::{self, Fields},
 };
 use crate::{
@@ -29,13 +29,14 @@ const WINDOW_DAYS: u32 = 7;
 
 /// The lists, in the order in which a first sync reads them. A level may change without its product's `modified`: levels
 /// are read as a whole, and more often.
-static ALL: [Collection; 4] = [
+static ALL: [Collection; 5] = [
     Collection {
         name: "products",
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
         every: Duration::from_mins(15),
     },
     Collection { name: "levels", reads: Reads::Whole, every: Duration::from_mins(5) },
+    Collection { name: "promotions", reads: Reads::Whole, every: Duration::from_mins(15) },
     Collection {
         name: "customers",
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
@@ -49,6 +50,7 @@ static ALL: [Collection; 4] = [
 enum List {
     Products,
     Levels,
+    Promotions,
     Members,
     Transactions,
 }
@@ -58,6 +60,7 @@ impl List {
         Ok(match collection {
             "products" => Self::Products,
             "levels" => Self::Levels,
+            "promotions" => Self::Promotions,
             "customers" => Self::Members,
             "orders" => Self::Transactions,
             _ => return Err(Reject::new(RejectClass::Config, "blaze lists no such objects")),
@@ -68,6 +71,7 @@ impl List {
         match self {
             Self::Products => PRODUCT,
             Self::Levels => PRODUCT_STOCK,
+            Self::Promotions => PROMOTION,
             Self::Members => MEMBER,
             Self::Transactions => TRANSACTION,
         }
@@ -79,6 +83,7 @@ impl List {
             match list {
                 List::Products => Some(&fields::PRODUCT),
                 List::Levels => Some(&fields::PRODUCT_STOCK),
+                List::Promotions => Some(&fields::PROMOTION),
                 List::Members => Some(&fields::MEMBER),
                 List::Transactions => None,
             }
@@ -133,6 +138,8 @@ impl Collections for super::Blaze {
                 format!("transactions?startDate={}&endDate={}&{page}", date(first), date(last))
             }
             (List::Products | List::Levels, Range::Whole) => format!("products?{page}&omitTaxTables=true"),
+            // Documented with `start`; whether `skip` is read too isn't known.
+            (List::Promotions, _) => format!("loyalty/promotions?start={}&{page}", place.skip),
             (List::Members, Range::Whole) => format!("members?{page}"),
             // This list is documented with `start` and called with `skip`.
             (List::Products | List::Levels, Range::Changed { since, .. }) => {
@@ -178,9 +185,13 @@ impl Collections for super::Blaze {
         Ok(ListPage { objects, next, total })
     }
 
-    /// The deletion of a product that is missing. What is missing among customers may be another shop's.
+    /// The deletion of a product or a promotion that is missing. What is missing among customers may be another shop's.
     fn missing(&self, collection: &str, key: &str, at: Timestamp) -> Option<Object> {
-        (collection == "products").then(|| absent(key, at))
+        match collection {
+            "products" => Some(absent(key, at)),
+            "promotions" => Some(Object { topic: PROMOTION_ABSENT, ..absent(key, at) }),
+            _ => None,
+        }
     }
 }
 

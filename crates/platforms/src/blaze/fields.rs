@@ -61,6 +61,12 @@ pub(super) const PRODUCT_STOCK: Fields = Fields {
     nested: &[("quantities", &["inventoryId", "shopId", "quantity", "modified", "deleted"])],
 };
 
+/// The fields of a promotion.
+pub(super) const PROMOTION: Fields = Fields {
+    plain: &["id", "shopId", "modified", "deleted", "active", "name", "startDate", "endDate"],
+    nested: &[("target", &["productIds", "categoryIds", "brandIds", "vendorIds"])],
+};
+
 /// The fields of a transaction.
 pub(super) const TRANSACTION: Fields = Fields {
     plain: &[

@@ -4,6 +4,7 @@ mod absent;
 mod levels;
 mod member;
 mod product;
+mod promotion;
 mod transaction;
 
 use crate::{MapContext, Mapped, Rows, field::Object};
@@ -20,6 +21,8 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
         super::PRODUCT_ABSENT => absent::product(delivery, &root),
         super::LEVEL_ABSENT => Ok(vec![absent::level(&root)]),
         super::TRANSACTION => Ok(transaction::transaction(&root, context)?.into_iter().map(Ok).collect()),
+        super::PROMOTION => Ok(vec![promotion::promotion(&root)]),
+        super::PROMOTION_ABSENT => Ok(vec![promotion::absent(&root)]),
         super::MEMBER => Ok(vec![member::member(&root)]),
         // No other topic is one of this platform's.
         _ => Ok(Vec::new()),

@@ -39,6 +39,12 @@ const TRANSACTION: &str = "transaction";
 /// The topic of customers.
 const MEMBER: &str = "member";
 
+/// The topic of promotions.
+const PROMOTION: &str = "promotion";
+
+/// The topic of promotions that are missing in complete lists.
+const PROMOTION_ABSENT: &str = "promotion.absent";
+
 macro_rules! topics {
     ($($name:ident $file:literal)*) => {
         &[$(Topic {
@@ -56,6 +62,8 @@ static TOPICS: &[Topic] = topics! {
     LEVEL_ABSENT "level_absent"
     TRANSACTION "transaction"
     MEMBER "member"
+    PROMOTION "promotion"
+    PROMOTION_ABSENT "promotion_absent"
 };
 
 static SPEC: Spec = Spec {

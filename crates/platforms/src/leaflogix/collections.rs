@@ -1,4 +1,4 @@
-//! Products, stock, customers and transactions, as lists.
+//! Products, stock, discounts, customers and transactions, as lists.
 
 use super::api::{self, Area};
 use crate::{
@@ -20,13 +20,14 @@ const TRANSACTIONS_SPAN: Duration = Duration::from_hours(24);
 /// Time by which a change may be listed late. No document states one.
 const OVERLAP: Duration = Duration::from_mins(5);
 
-static ALL: [Collection; 4] = [
+static ALL: [Collection; 5] = [
     Collection {
         name: "products",
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
         every: Duration::from_mins(10),
     },
     Collection { name: "levels", reads: Reads::Whole, every: Duration::from_mins(2) },
+    Collection { name: "promotions", reads: Reads::Whole, every: Duration::from_mins(10) },
     Collection {
         name: "customers",
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
@@ -34,6 +35,9 @@ static ALL: [Collection; 4] = [
     },
     Collection { name: "orders", reads: Reads::Changes { overlap: OVERLAP }, every: Duration::from_mins(2) },
 ];
+
+/// The list of discounts: those that are switched off too, so that what isn't listed is gone; with their targets.
+const DISCOUNTS: &str = "/discounts/v2/list?includeInactive=true&includeInclusionExclusionData=true";
 
 /// The fields of a package that its quantity is explained by.
 const PACKAGE_FIELDS: [&str; 7] = [
@@ -100,6 +104,7 @@ impl Collections for super::Leaflogix {
             ("products", Area::Inventory) => changed("/products", wanted.range),
             ("levels", Area::Reporting) => "/reporting/inventory".to_owned(),
             ("levels", Area::Inventory) => "/inventory".to_owned(),
+            ("promotions", _) => DISCOUNTS.to_owned(),
             ("customers", _) => customers(wanted)?,
             ("orders", _) => transactions(wanted, context.now)?,
             _ => return Err(unknown()),
@@ -119,6 +124,7 @@ impl Collections for super::Leaflogix {
         let (objects, next) = match wanted.collection {
             "products" => (list::objects("product", "productId", &rows, None), None),
             "levels" => (levels(&rows), None),
+            "promotions" => (list::objects("discount", "id", &rows, None), None),
             "customers" => {
                 // A page that isn't full isn't yet the last: the document asks for more until one is empty.
                 let next = if rows.is_empty() { None } else { Some((page(wanted)? + 1).to_string()) };
@@ -134,12 +140,16 @@ impl Collections for super::Leaflogix {
         Ok(ListPage { objects, next, total: None })
     }
 
-    /// The stock of a product that a complete list doesn't name is zero: only what has stock is listed. A product or a
-    /// customer that isn't listed may be hidden from this key.
+    /// The stock of a product that a complete list doesn't name is zero: only what has stock is listed. A discount that
+    /// isn't listed is gone, as even those that are switched off are listed. A product or a customer that isn't listed may be hidden from this key.
     fn missing(&self, collection: &str, key: &str, at: Timestamp) -> Option<Object> {
-        let id = key.parse::<u64>().ok().filter(|_| collection == "levels")?;
-        let body = json!({"productId": id, "rows": [], "observedAt": at.to_string()});
-        Some(Object { topic: "inventory", body: body.to_string().into_bytes() })
+        let id = key.parse::<u64>().ok()?;
+        let (topic, body) = match collection {
+            "levels" => ("inventory", json!({"productId": id, "rows": [], "observedAt": at.to_string()})),
+            "promotions" => ("discount_absent", json!({"id": id, "observedAt": at.to_string()})),
+            _ => return None,
+        };
+        Some(Object { topic, body: body.to_string().into_bytes() })
     }
 }
 

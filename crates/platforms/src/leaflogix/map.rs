@@ -1,6 +1,7 @@
 //! Maps the objects of Leaflogix' lists to the model.
 
 mod customer;
+mod discount;
 mod levels;
 mod product;
 mod settlement;
@@ -18,6 +19,8 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
         "product" => product::product(delivery, &root, context),
         "inventory" => Ok(vec![levels::level(delivery, &root)]),
         "customer" => Ok(vec![customer::customer(delivery, &root)]),
+        "discount" => Ok(vec![discount::discount(&root, context)]),
+        "discount_absent" => Ok(vec![discount::absent(&root)]),
         "transaction" => transaction::transaction(&root, context),
         _ => Ok(Vec::new()),
     }

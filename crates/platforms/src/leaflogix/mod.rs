@@ -27,7 +27,9 @@ macro_rules! topics {
     };
 }
 
-static TOPICS: &[Topic] = topics! { "customer" "inventory" "product" "transaction" };
+static TOPICS: &[Topic] = topics! {
+    "customer" "discount" "discount_absent" "inventory" "product" "transaction"
+};
 
 static SPEC: Spec = Spec {
     name: "leaflogix",

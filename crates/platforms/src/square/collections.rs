@@ -1,4 +1,6 @@
-//! Lists that are read on a schedule: catalog, counts, orders, customers.
+//! Lists that are read on a schedule: catalog, counts, pricing rules, orders, customers.
+
+mod rules;
 
 use super::{COUNT_ABSENT, http};
 use crate::{
@@ -21,7 +23,7 @@ const MICROS_PER_MILLISECOND: i64 = 1_000;
 /// Time by which a list may lag behind: our caution, Square states none.
 const OVERLAP: Duration = Duration::from_mins(2);
 
-static ALL: [Collection; 4] = [
+static ALL: [Collection; 5] = [
     Collection {
         name: "products",
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
@@ -32,6 +34,7 @@ static ALL: [Collection; 4] = [
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
         every: Duration::from_mins(5),
     },
+    Collection { name: "promotions", reads: Reads::Whole, every: Duration::from_mins(10) },
     Collection {
         name: "customers",
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
@@ -63,6 +66,7 @@ impl Collections for super::Square {
         match wanted.collection {
             "products" => Ok(products(access, wanted)),
             "levels" => Ok(levels(access, wanted)),
+            "promotions" => Ok(rules::request(access, wanted)),
             "customers" => Ok(customers(access, wanted)),
             // The locations have to be named, and only Square knows all of them.
             "orders" if wanted.cursor.is_none() => Ok(http::get(access, "/v2/locations")),
@@ -87,6 +91,7 @@ impl Collections for super::Square {
         match wanted.collection {
             "products" => Ok(ListPage { objects: items(&body)?, next: next(&body), total: None }),
             "levels" => Ok(ListPage { objects: counts(&body)?, next: next(&body), total: None }),
+            "promotions" => Ok(ListPage { objects: rules::listed(&body)?, next: next(&body), total: None }),
             "customers" => Ok(ListPage { objects: people(&body)?, next: next(&body), total: None }),
             _ => sales(wanted, &body),
         }
@@ -101,6 +106,7 @@ impl Collections for super::Square {
                 "catalog.object",
                 &json!({"type": "ITEM", "id": key, "version": millis, "updated_at": at.to_string(), "is_deleted": true}),
             )),
+            "promotions" => Some(rules::gone(key, millis, at)),
             "levels" => {
                 let (item, location) = key.split_once('/')?;
                 let absent = json!({

@@ -5,6 +5,8 @@ mod account;
 mod catalog;
 mod inventory;
 mod people;
+mod period;
+mod pricing;
 mod sales;
 mod settlement;
 
@@ -22,6 +24,7 @@ pub(super) fn map(topic: &str, body: &Value, context: MapContext) -> Result<Rows
         "inventory.count.updated" => inventory::updated(&root),
         super::COUNT_ABSENT => Ok(vec![absent::absent(&root)]),
         "oauth.authorization.revoked" => Ok(vec![account::revoked(&root)]),
+        super::PRICING_RULE => Ok(vec![pricing::rule(&root, context)]),
         "order.object" => Ok(vec![sales::order(&root, context)]),
         "customer.created" | "customer.updated" | "customer.deleted" => {
             Ok(vec![people::customer(topic, &root)])

@@ -46,7 +46,11 @@ static TOPICS: &[Topic] = topics! {
     "order.created" Thin "order_created"
     "order.object" Read "order_object"
     "order.updated" Thin "order_updated"
+    "pricing_rule.object" Read "pricing_rule_object"
 };
+
+/// The topic of pricing rules, each with the objects that it refers to; Square has no such webhook.
+const PRICING_RULE: &str = "pricing_rule.object";
 
 /// The topic of read-backs that find no count; Square has no such webhook.
 const COUNT_ABSENT: &str = "inventory.count.absent";

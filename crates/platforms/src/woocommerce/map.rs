@@ -8,7 +8,7 @@ mod settlement;
 mod variation;
 
 use super::{
-    LEVEL_ABSENT, PRODUCT_ABSENT, PRODUCT_READ, VARIATION_READ, VARIATIONS_READ, entities,
+    LEVEL_ABSENT, LEVEL_READ, PRODUCT_ABSENT, PRODUCT_READ, VARIATION_READ, VARIATIONS_READ, entities,
     webhooks::DELIVERY_ID,
 };
 use crate::{MapContext, Mapped, Rows, field::Object, text};
@@ -40,6 +40,7 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
         }
         VARIATION_READ => variation::read(&reported, &root),
         VARIATIONS_READ => variation::page(&reported, &root),
+        LEVEL_READ => Ok(vec![level::level(&reported, &root, root.text_id("item")?)]),
         LEVEL_ABSENT => Ok(vec![level::absent(&reported, &root)]),
         PRODUCT_ABSENT => product::absent(&reported, &root).map(|absent| vec![Ok(absent)]),
         "product.deleted" => Ok(vec![deleted(&reported, &root, EntityKind::Product)]),

@@ -4,6 +4,7 @@
 //! `README.md` in this folder holds the facts, their dates and sources, and what is not verified.
 
 mod api;
+mod collections;
 mod entities;
 mod item;
 mod kind;
@@ -12,7 +13,9 @@ mod reader;
 mod webhooks;
 mod writer;
 
-use crate::{MapContext, Platform, Rate, Reader, Rows, Spec, Topic, TopicKind, Webhooks, Writer};
+use crate::{
+    Collections, MapContext, Platform, Rate, Reader, Rows, Spec, Topic, TopicKind, Webhooks, Writer,
+};
 use model::Delivery;
 use serde_json::Value;
 use stage::Reject;
@@ -32,6 +35,9 @@ const VARIATION_READ: &str = "variation.read";
 
 /// The topic of pages of a product's variations that Tillflow reads; WooCommerce has no such webhook.
 const VARIATIONS_READ: &str = "variations.read";
+
+/// The topic of levels that Tillflow lists; WooCommerce has no such webhook.
+const LEVEL_READ: &str = "level.read";
 
 /// The topic of levels that Tillflow asked for and didn't find; WooCommerce has no such webhook.
 const LEVEL_ABSENT: &str = "level.absent";
@@ -58,6 +64,7 @@ static TOPICS: &[Topic] = topics! {
     "product.absent" Read "product_absent"
     "variation.read" Read "variation_read"
     "variations.read" Read "variations_read"
+    "level.read" Read "level_read"
     "level.absent" Read "level_absent"
     "order.created" Full "order_created"
     "order.updated" Full "order_updated"
@@ -105,6 +112,10 @@ impl Platform for WooCommerce {
     }
 
     fn reader(&self) -> Option<&dyn Reader> {
+        Some(self)
+    }
+
+    fn collections(&self) -> Option<&dyn Collections> {
         Some(self)
     }
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use stage::{Reject, RejectClass};
 
 /// Number of variations on a page, the most that the API accepts (README, limits).
-const PAGE_VARIATIONS: usize = 100;
+pub(super) const PAGE_VARIATIONS: usize = 100;
 
 /// The fields of a listed variation that are mapped; the others, some of which are long, stay behind.
 const LISTED_FIELDS: [&str; 11] = [
@@ -86,7 +86,7 @@ impl Reader for super::WooCommerce {
             Some(Target::Product(id)) => format!("products/{id}"),
             // Without the context, a variation shows its product's SKU in place of none.
             Some(Target::Variation(id)) => format!("products/{id}?context=edit"),
-            Some(Target::Variations(id)) => list(id, 1),
+            Some(Target::Variations(id)) => variations_path(id, 1),
         };
         api::get(context.access, &path).map(Some)
     }
@@ -114,8 +114,8 @@ impl Reader for super::WooCommerce {
     }
 }
 
-/// The request for a page of a product's variations. The order by id keeps a page from shifting when a variation is saved.
-fn list(id: u64, page: u64) -> String {
+/// The path of a page of a product's variations. The order by id keeps a page from shifting when a variation is saved.
+pub(super) fn variations_path(id: u64, page: u64) -> String {
     format!("products/{id}/variations?per_page={PAGE_VARIATIONS}&page={page}&orderby=id&order=asc")
 }
 
@@ -144,27 +144,41 @@ fn page(
 ) -> Result<Page, CallError> {
     let Fetch::Notified { body: product, .. } = *wanted else { return Ok(Page::default()) };
     let listed = body.as_array().ok_or_else(|| CallError::transient("the reply is no list"))?;
-    let next = next_page(reply).map(|page| api::get(context.access, &list(id, page))).transpose()?;
+    let next =
+        next_page(reply).map(|page| api::get(context.access, &variations_path(id, page))).transpose()?;
     let total = reply.header("x-wp-total").and_then(|total| total.trim().parse::<usize>().ok());
     let field = |name: &str| product.get(name).cloned().unwrap_or_default();
-    let object = json!({
-        "parent_id": id,
-        "parent_sku": field("sku"),
-        "date_modified_gmt": field("date_modified_gmt"),
-        "is_complete": total == Some(listed.len()),
-        "variations": listed.iter().map(mapped_fields).collect::<Vec<_>>(),
-    });
+    let rows: Vec<Value> = listed.iter().map(mapped_fields).collect();
+    let of_product = (&field("sku"), &field("date_modified_gmt"));
+    let object = variations_body(id, of_product, total == Some(listed.len()), &rows);
     Ok(Page { next, ..Page::of_one(VARIATIONS_READ, &object) })
 }
 
-fn mapped_fields(variation: &Value) -> Value {
+/// The body of a reading of variations, with the number and the time of their product.
+pub(super) fn variations_body(
+    id: u64,
+    (sku, date_modified_gmt): (&Value, &Value),
+    is_complete: bool,
+    variations: &[Value],
+) -> Value {
+    json!({
+        "parent_id": id,
+        "parent_sku": sku,
+        "date_modified_gmt": date_modified_gmt,
+        "is_complete": is_complete,
+        "variations": variations,
+    })
+}
+
+/// The fields of a listed variation that are mapped.
+pub(super) fn mapped_fields(variation: &Value) -> Value {
     let Some(fields) = variation.as_object() else { return variation.clone() };
     let kept = LISTED_FIELDS.iter().filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?.clone())));
     Value::Object(kept.collect::<Map<_, _>>())
 }
 
 /// The number of the next page, from the link to it. Only the number is taken: the address may be that of another server.
-fn next_page(reply: &HttpReply<'_>) -> Option<u64> {
+pub(super) fn next_page(reply: &HttpReply<'_>) -> Option<u64> {
     let link = reply.header("link")?.split(',').find(|link| link.contains("rel=\"next\""))?;
     let url = link.split_once('<')?.1.split_once('>')?.0;
     let query = url.split_once('?')?.1;

@@ -109,16 +109,36 @@ fn examples_of(platform: &'static dyn Platform) -> Vec<Example> {
 /// The topics of fetched objects, which no webhook has.
 pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
     match platform {
-        "blaze" => &["level.absent", "member", "product", "product.absent", "product.stock", "transaction"],
+        "blaze" => &[
+            "level.absent",
+            "member",
+            "product",
+            "product.absent",
+            "product.stock",
+            "promotion",
+            "promotion.absent",
+            "transaction",
+        ],
         "clover" => &["customer", "item", "item_stock", "order"],
         "flowhub" => &["customer", "inventory", "order", "product"],
-        "leaflogix" => &["customer", "inventory", "product", "transaction"],
+        "leaflogix" => &["customer", "discount", "discount_absent", "inventory", "product", "transaction"],
         "shopify" => &["inventory_level/read", "product/read"],
-        "square" => &["catalog.object", "inventory.count", "inventory.count.absent", "order.object"],
+        "square" => &[
+            "catalog.object",
+            "inventory.count",
+            "inventory.count.absent",
+            "order.object",
+            "pricing_rule.object",
+        ],
         "treez" => &["LEVEL_ABSENT", "PRODUCT_STOCK"],
-        "woocommerce" => {
-            &["level.absent", "product.absent", "product.read", "variation.read", "variations.read"]
-        }
+        "woocommerce" => &[
+            "level.absent",
+            "level.read",
+            "product.absent",
+            "product.read",
+            "variation.read",
+            "variations.read",
+        ],
         _ => &[],
     }
 }

@@ -54,6 +54,9 @@ pub(super) fn respond(state: &State, call: &Incoming, now: Instant) -> Reply {
             page(call, state.shop.locations.iter().map(|id| objects::inventory(state, id)).collect())
         }
         ["transactions"] => transactions(state, call, now),
+        ["loyalty", "promotions"] => {
+            page(call, state.promotions.all().map(|held| objects::promotion(state, held)).collect())
+        }
         ["members"] => members(state, call, now),
         _ => failed(404, "HTTP 404 Not Found"),
     }

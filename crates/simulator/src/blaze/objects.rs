@@ -2,6 +2,7 @@
 
 use crate::ledger::{Customer, Instant, Order, Product};
 use crate::notation;
+use crate::promotion::Promotion;
 use crate::state::State;
 use serde_json::{Map, Value, json};
 
@@ -120,6 +121,22 @@ pub(super) fn member(state: &State, member: &Customer) -> Value {
             "primaryPhone": null, "dob": 315_532_800_000_i64, "textOptIn": false, "emailOptIn": false, "medical": false,
             "status": "Active", "consumerType": "AdultUse", "memberGroup": {"name": "Default"}, "identifications": [],
             "recommendations": [], "addresses": [],
+        }),
+    )
+}
+
+/// A promotion: what is known of its fields.
+pub(super) fn promotion(state: &State, held: &Promotion) -> Value {
+    let fields = tracked(state, &held.id, held.updated_at, held.updated_at, false);
+    let set_up = &held.set_up;
+    let products: Vec<&String> = set_up.product.iter().collect();
+    extended(
+        fields,
+        json!({
+            "name": set_up.title, "active": held.is_on,
+            "startDate": set_up.from.map(|at| at.timestamp_millis()),
+            "endDate": set_up.until.map(|at| at.timestamp_millis()),
+            "target": {"productIds": products, "categoryIds": [], "brandIds": [], "vendorIds": []},
         }),
     )
 }

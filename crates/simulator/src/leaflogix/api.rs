@@ -39,6 +39,7 @@ pub(super) fn respond(state: &State, call: &Incoming) -> Reply {
         // Only what is shown on the internet.
         ("GET", "/products") => Reply::ok(products(state, is_within, |is_deleted| !is_deleted)),
         ("GET", "/reporting/inventory" | "/inventory") => Reply::ok(stock(state)),
+        ("GET", "/discounts/v2/list") => discounts(state, call),
         ("GET", "/customer/customers-paginated") => customers(state, call, is_within),
         ("GET", "/reporting/transactions") => transactions(state, call, (after, before)),
         _ => Reply::of(404, json!({"message": "Resource not found"})),
@@ -73,6 +74,14 @@ fn stock(state: &State) -> Value {
     let packages = on_sale
         .flat_map(|held| held.variants.iter().flat_map(|variant| show::packages(state, held, variant)));
     Value::Array(packages.collect())
+}
+
+/// Discounts: those that are switched off only where they are asked for.
+fn discounts(state: &State, call: &Incoming) -> Reply {
+    let is_asked = |name: &str| call.parameter(name) == Some("true");
+    let listed = state.promotions.all().filter(|held| held.is_on || is_asked("includeInactive"));
+    let shown = listed.map(|held| show::discount(held, is_asked("includeInclusionExclusionData")));
+    Reply::ok(Value::Array(shown.collect()))
 }
 
 fn customers(state: &State, call: &Incoming, is_within: impl Fn(Instant) -> bool) -> Reply {

@@ -2,6 +2,7 @@
 
 use crate::ledger::{Customer, Instant, Order, Product, Variant};
 use crate::notation;
+use crate::promotion::Promotion;
 use crate::state::State;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -100,5 +101,32 @@ fn transaction(state: &State, order: &Order, sign: Decimal, has_items: bool) -> 
         "totalItems": 1, "transactionType": "Retail", "isReturn": false, "returnOnTransactionId": null,
         "adjustmentForTransactionId": null, "orderType": "Walk-in", "orderSource": null, "orderIds": [],
         "invoiceNumber": null, "completedByUser": "Till One", "items": if has_items { items } else { Value::Null },
+    })
+}
+
+/// A discount. One without an end has one in the far future, as the till shows it.
+pub(super) fn discount(promotion: &Promotion, has_restrictions: bool) -> Value {
+    let set_up = &promotion.set_up;
+    let product = set_up.product.as_deref().map(number);
+    let restrictions = product.map(|id| json!({"Product": {"restrictionIds": [id], "isExclusion": false}}));
+    let restrictions = restrictions.filter(|_| has_restrictions);
+    let hour = |time: chrono::NaiveTime| time.format("%H:%M:%S").to_string();
+    let never = || "3000-01-01T05:00:00".to_owned();
+    json!({
+        "id": number(&promotion.id), "externalId": null, "discountDescription": set_up.title,
+        "onlineName": set_up.title, "discountCode": null, "isActive": promotion.is_on,
+        "validDateFrom": set_up.from.map(time), "validDateTo": set_up.until.map_or_else(never, time),
+        "startTime": set_up.daily.map(|(starts, _)| hour(starts)),
+        "endTime": set_up.daily.map(|(_, ends)| hour(ends)), "monday": false, "tuesday": false,
+        "wednesday": false, "thursday": false, "friday": false, "saturday": false, "sunday": false,
+        "locationRestrictions": [], "restrictToGroupIds": [], "firstTimeCustomerOnly": 0, "maxRedemptions": null,
+        "redemptionLimit": null, "applicationMethodId": 1, "applicationMethod": "Automatic",
+        "canStackAutomatically": false, "isBundledDiscount": false, "constraints": [],
+        "reward": {
+            "calculationMethod": "PERCENT_OFF",
+            "discountValue": notation::number(Decimal::new(i64::from(set_up.percent), 2)),
+            "thresholdType": null, "thresholdMin": null, "thresholdMax": null, "applyToOnlyOneItem": false,
+            "highestOrLowest": null, "includeNonCannabis": true, "restrictions": restrictions,
+        },
     })
 }

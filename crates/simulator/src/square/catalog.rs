@@ -1,6 +1,7 @@
 //! Items and their variations: read by id, by list and by time of change; written as a whole against a version.
 
 use super::html::rendered;
+use super::pricing;
 use super::reply::{Refusal, listing, money, page, texts};
 use crate::exchange::{Incoming, Reply};
 use crate::ledger::{Change, Instant, Product, Variant};
@@ -10,9 +11,9 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// Number of objects on a page of a list.
-const LIST_PER_PAGE: usize = 100;
+pub(super) const LIST_PER_PAGE: usize = 100;
 /// Maximum number of objects on a page of a search.
-const SEARCH_PER_PAGE: u64 = 1_000;
+pub(super) const SEARCH_PER_PAGE: u64 = 1_000;
 /// Fields of the same text in three formats; the first that is written applies.
 const DESCRIPTIONS: [&str; 3] = ["description_html", "description", "description_plaintext"];
 const KINDS: [&str; 2] = ["ITEM", "ITEM_VARIATION"];
@@ -121,6 +122,9 @@ pub(super) fn search(state: &State, body: &Map<String, Value>) -> Result<Reply, 
         None => None,
     };
     let mut kinds = texts(body, "object_types");
+    if kinds == [pricing::RULE] {
+        return pricing::search(state, body);
+    }
     if kinds.is_empty() {
         kinds = KINDS.to_vec();
     }

@@ -4,6 +4,7 @@ mod api;
 mod catalog;
 mod html;
 mod inventory;
+mod pricing;
 mod reply;
 mod samples;
 mod search;

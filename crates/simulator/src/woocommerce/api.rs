@@ -1,13 +1,14 @@
-//! The REST API `wc/v3`: products and their variations.
+//! The REST API `wc/v3`: products and their variations, orders, customers.
 
+use super::list::{self, Row};
 use super::show::{self, Context};
-use super::{CONSUMER_KEY, list, mutate};
+use super::{CONSUMER_KEY, mutate};
 use crate::exchange::{Incoming, Reply, decode};
-use crate::ledger::{Instant, Product, Variant};
+use crate::ledger::{Customer, Instant, Order, Product, Variant};
 use crate::state::State;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// An error as the API writes it.
 pub(super) fn failed(status: u16, code: &str, message: &str) -> Reply {
@@ -57,6 +58,8 @@ pub(super) fn respond(state: &mut State, call: &Incoming, now: Instant) -> Reply
             Some((product, variant)) => Reply::ok(show::variation(state, product, variant)),
             None => invalid_id(Kind::Variation, 404).reply(),
         },
+        ("GET", ["orders"]) => orders(state, call),
+        ("GET", ["customers"]) => customers(state, call),
         ("PUT", ["products", id]) => mutate::one(state, None, id, call, now),
         ("PUT", ["products", product, "variations", id]) => mutate::one(state, Some(product), id, call, now),
         ("POST", ["products", "batch"]) => mutate::batch(state, None, call, now),
@@ -106,10 +109,52 @@ pub(super) fn variation<'a>(state: &'a State, product: &str, id: &str) -> Option
     (held.id == product && !show::is_simple(held)).then_some((held, variant))
 }
 
+/// The products of a status: by default all but those in the trash.
 fn products(state: &State, call: &Incoming) -> Reply {
-    let shown = state.ledger.products().filter(|product| !product.deleted);
-    let all: Vec<Value> = shown.map(|product| show::product(state, product, context(call))).collect();
-    list::page(state, call, all).unwrap_or_else(invalid_parameter)
+    let is_trash = match call.parameter("status").unwrap_or("any") {
+        "any" => false,
+        "trash" => true,
+        _ => return invalid_parameter(),
+    };
+    let row = |product: &Product| Row {
+        id: product.id.parse().unwrap_or_default(),
+        created_at: product.created_at,
+        modified_at: show::saved(state, product),
+        shown: show::product(state, product, context(call)),
+    };
+    let listed = state.ledger.listed_products().filter(|product| product.deleted == is_trash);
+    page(state, call, listed.map(row).collect())
+}
+
+/// The orders of a status. None of this shop is ever put into the trash.
+fn orders(state: &State, call: &Incoming) -> Reply {
+    let row = |order: &Order| Row {
+        id: order.id.parse().unwrap_or_default(),
+        created_at: order.at,
+        modified_at: order.updated_at(),
+        shown: show::order(state, order),
+    };
+    match call.parameter("status").unwrap_or("any") {
+        "any" => page(state, call, state.ledger.orders().map(row).collect()),
+        "trash" => page(state, call, Vec::new()),
+        _ => invalid_parameter(),
+    }
+}
+
+/// The customers with an account.
+fn customers(state: &State, call: &Incoming) -> Reply {
+    let row = |customer: &Customer| Row {
+        id: customer.id.parse().unwrap_or_default(),
+        created_at: customer.at,
+        modified_at: customer.at,
+        shown: show::customer(customer),
+    };
+    page(state, call, state.ledger.customers().map(row).collect())
+}
+
+fn page(state: &State, call: &Incoming, rows: Vec<Row>) -> Reply {
+    let page = list::filtered(call, rows).and_then(|all| list::page(state, call, all));
+    page.unwrap_or_else(invalid_parameter)
 }
 
 /// The variations of a product, by their ids. A product that doesn't exist has none.

@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 /// The site's time zone, in hours west of Greenwich.
-const HOURS_WEST: i64 = 3;
+pub(super) const HOURS_WEST: i64 = 3;
 /// The field of a variant with its regular price while it is reduced, in the smallest unit.
 pub(super) const REGULAR: &str = "regular_minor";
 
@@ -56,6 +56,12 @@ fn modified(state: &State, variant: &Variant, saved: Instant) -> Instant {
     levels.fold(saved.max(variant.updated_at), Instant::max)
 }
 
+/// The time of a product's last save: each save of a variation is one of its product.
+pub(super) fn saved(state: &State, product: &Product) -> Instant {
+    let variants = product.variants.iter();
+    variants.fold(product.updated_at, |saved, variant| modified(state, variant, saved))
+}
+
 /// A product. One that was deleted is in the trash.
 pub(super) fn product(state: &State, product: &Product, context: Context) -> Value {
     let simple = product.variants.first().filter(|_| is_simple(product));
@@ -76,8 +82,7 @@ pub(super) fn product(state: &State, product: &Product, context: Context) -> Val
         "variations": variations.map(|held| number(&held.id)).collect::<Vec<_>>(),
     });
     set_times(&mut shown, "date_created", Some(product.created_at));
-    let saved = simple.map_or(product.updated_at, |variant| modified(state, variant, product.updated_at));
-    set_times(&mut shown, "date_modified", Some(saved));
+    set_times(&mut shown, "date_modified", Some(saved(state, product)));
     let unsold = || {
         json!({"sku": "", "price": "", "regular_price": "", "sale_price": "", "on_sale": false, "manage_stock": false,
             "stock_quantity": null, "stock_status": "instock", "backorders": "no"})

@@ -7,7 +7,7 @@ mod conflicts;
 mod dropped_inputs;
 mod links;
 mod load;
-mod promotions;
+pub(crate) mod promotions;
 mod stock;
 mod together;
 mod trade;

@@ -88,6 +88,8 @@ pub(super) fn promotion(row: &PromotionRow) -> Row {
             "id": row.id, "tenant": row.tenant, "store": row.store, "connection": row.connection,
             "external": promotion.external, "version": row.version, "name": promotion.name,
             "is_on": promotion.is_on, "body": promotion, "deleted_at": row.deleted_at.map(time),
+            "is_active": row.activity.is_some_and(|activity| activity.is_active),
+            "active_since": row.activity.map(|activity| time(activity.since)), "watched_from": time(row.watched_from),
         }),
     }
 }

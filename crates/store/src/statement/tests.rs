@@ -17,6 +17,7 @@ fn all() -> Vec<Declared> {
         crate::claims::all_statements(),
         crate::call_budgets::statements(),
         crate::collections::statements(),
+        crate::promotions::statements(),
         crate::conflicts::statements(),
         crate::connection_list::statements(),
         crate::connection_states::statements(),

@@ -118,6 +118,8 @@ fn add_promotion(changes: &mut Changes, number: usize, promotion: Promotion) {
         version: None,
         promotion: Promotion { external: external(&format!("promotion-{number}")), ..promotion },
         deleted_at: None,
+        activity: None,
+        watched_from: at(7),
     };
     changes.promotions.insert(row.id.clone(), row);
 }

@@ -1,4 +1,4 @@
-use crate::fixture::{connection, connection_id, shop};
+use crate::fixture::{connection, connection_id, event, report, shop};
 use model::{
     CollectionState, MISSING_IN_A_ROW, MissingCounts, RawDigest, ReadPlan, ReadRange, ReadRequest, Requested,
     Timestamp,
@@ -33,13 +33,13 @@ async fn add(store: &Store) -> CollectionRow {
 /// Lists one object as read 1 of a collection.
 pub(crate) async fn list_one(store: &Store) {
     let before = add(store).await;
-    assert!(store.save_page(&before, &before.state, 1, &[object("1", "tea")]).await.unwrap());
+    assert!(store.save_page(&before, &before.state, (1, NOW), &[object("1", "tea")]).await.unwrap());
 }
 
 async fn see(store: &Store, number: u64, keys: &[&str]) {
     let before = row(store).await;
     let objects: Vec<_> = keys.iter().map(|key| object(key, "tea")).collect();
-    assert!(store.save_page(&before, &before.state, number, &objects).await.unwrap());
+    assert!(store.save_page(&before, &before.state, (number, NOW), &objects).await.unwrap());
 }
 
 async fn counts(store: &Store, number: u64) -> [u64; 3] {
@@ -69,7 +69,7 @@ async fn a_state_is_kept_and_of_two_that_follow_the_same_one_the_first_stands() 
     let mut other = before.state.clone();
     other.due_at = NOW;
     assert!(!store.save_collection(&before, &other).await.unwrap());
-    assert!(!store.save_page(&before, &other, 1, &[object("1", "tea")]).await.unwrap());
+    assert!(!store.save_page(&before, &other, (1, NOW), &[object("1", "tea")]).await.unwrap());
     assert!(!store.save_missing(&before, &other, 1, 1).await.unwrap());
     assert_eq!((row(store).await.state, counts(store, 9).await), (state.clone(), [0, 0, 0]));
     assert_eq!(add(store).await.state, state, "a collection that exists stays as it is");
@@ -107,11 +107,34 @@ async fn an_object_is_known_with_its_last_content_and_the_read_that_saw_it() {
     assert_eq!(first.len(), 1);
     assert_eq!((&first[0].object, first[0].seen_in), (&object("1", "tea"), 1));
     let before = row(store).await;
-    assert!(store.save_page(&before, &before.state, 2, &[object("1", "green tea")]).await.unwrap());
+    assert!(store.save_page(&before, &before.state, (2, NOW), &[object("1", "green tea")]).await.unwrap());
     let second = known().await;
     assert_eq!((&second[0].object, second[0].seen_in), (&object("1", "green tea"), 2));
     let elsewhere = store.known_objects(&connection_id("a"), "orders", &keys).await.unwrap();
     assert_eq!(elsewhere, []);
+}
+
+#[tokio::test]
+async fn a_level_is_known_with_the_times_of_its_page_and_of_its_last_report() {
+    let database = shop().await;
+    let store = &database.store;
+    report(store, 1, "a", 10, 10).await;
+    let origin = connection("a", "shopify").origin();
+    let states = ["levels", "products"].map(|name| (name, CollectionState::default()));
+    store.add_collections(&origin, &states).await.unwrap();
+    for before in store.collections(&connection_id("a")).await.unwrap() {
+        let objects = [object("item-a", "10"), object("item-b", "10")];
+        assert!(store.save_page(&before, &before.state, (1, NOW), &objects).await.unwrap());
+    }
+    let keys = ["item-a".to_owned(), "item-b".to_owned()];
+    let known = async |collection| {
+        let mut known = store.known_objects(&connection_id("a"), collection, &keys).await.unwrap();
+        known.sort_by(|one, other| one.object.key.cmp(&other.object.key));
+        known.into_iter().map(|known| (known.seen_at, known.observed_at)).collect::<Vec<_>>()
+    };
+    let reported_at = Some(event(1, "a").received_at);
+    assert_eq!(known("levels").await, [(Some(NOW), reported_at), (Some(NOW), None)]);
+    assert_eq!(known("products").await, [(Some(NOW), None), (Some(NOW), None)], "no items");
 }
 
 #[tokio::test]

@@ -7,10 +7,10 @@ use crate::{
     pb,
 };
 use model::{
-    ExternalId, Money, Timestamp,
+    ExternalId, Money, Payload, Timestamp,
     promotion::{
-        Bound, Condition, Percent, Period, Promotion, Recurrence, Reward, Schedule, Scope, Stacking, Target,
-        Targets, TimeOfDay, Unit, WeekDays, Window,
+        Activity, Bound, Condition, Percent, Period, Promotion, Recurrence, Reward, Schedule, Scope,
+        Stacking, Target, Targets, TimeOfDay, Unit, WeekDays, Window,
     },
 };
 use pb::promotion_bound::Bound as BoundMessage;
@@ -27,6 +27,16 @@ const DAYS: [pb::WeekDay; 7] = [
     pb::WeekDay::Saturday,
     pb::WeekDay::Sunday,
 ];
+
+/// The activity in a payload; `None` if it is none.
+pub(super) fn activity_message(payload: &Payload) -> Option<pb::PromotionActivity> {
+    let Payload::Activity { activity, .. } = payload else { return None };
+    Some(pb::PromotionActivity { is_active: activity.is_active, since_micros: activity.since.as_micros() })
+}
+
+pub(super) fn activity(message: pb::PromotionActivity) -> Activity {
+    Activity { is_active: message.is_active, since: Timestamp::from_micros(message.since_micros) }
+}
 
 impl From<&Promotion> for pb::Promotion {
     fn from(promotion: &Promotion) -> Self {

@@ -69,6 +69,7 @@ pub fn first_keys<'a>(
             Payload::Order(_)
             | Payload::Customer(_)
             | Payload::Promotion(_)
+            | Payload::Activity { .. }
             | Payload::Account(_)
             | Payload::Instruction { .. }
             | Payload::Deleted { .. } => {}
@@ -131,7 +132,7 @@ fn one(event: &Event, view: &View<'_>, candidates: &LinkCandidates, asked: &RowK
         Payload::Customer(customer) => {
             keys.customers.insert(CustomerId::derive(connection, &customer.external));
         }
-        Payload::Promotion(promotion) => {
+        Payload::Promotion(promotion) | Payload::Activity { promotion, .. } => {
             keys.promotions.insert(PromotionId::derive(connection, &promotion.external));
         }
         Payload::Account(notice) => match notice.duty {

@@ -5,7 +5,11 @@ use super::{
     clock::changed_at,
     sales::{applied, deletion_version, older, unchanged},
 };
-use model::{Event, ExternalId, Outcome, PromotionId, promotion::Promotion, record::PromotionRow};
+use model::{
+    Event, ExternalId, Outcome, PromotionId,
+    promotion::{Activity, Promotion},
+    record::PromotionRow,
+};
 
 /// Decides the report of a promotion.
 pub(super) fn reported(event: &Event, promotion: &Promotion, view: &View<'_>) -> Decision {
@@ -39,13 +43,43 @@ pub(super) fn deleted(event: &Event, external: &ExternalId, view: &View<'_>) -> 
     }
 }
 
+/// Decides the begin or the end of a promotion that our own service found out. One of a promotion that was changed since
+/// is stale: whoever watches it looks at it again.
+pub(super) fn started_or_ended(
+    event: &Event,
+    promotion: &Promotion,
+    activity: Activity,
+    view: &View<'_>,
+) -> Decision {
+    let Some(known) = known(event, &promotion.external, view) else {
+        return Decision::of(Outcome::Stale, "the promotion isn't known");
+    };
+    if known.promotion != *promotion {
+        return Decision::of(Outcome::Stale, "the promotion was changed since");
+    }
+    match known.activity {
+        Some(told) if told == activity => unchanged(None),
+        Some(told) if activity.since < told.since => Decision::of(Outcome::Stale, "a later one was told"),
+        _ => applied(Write::Promotion(self::activity(known, activity))),
+    }
+}
+
+/// The row after the begin or the end of a promotion.
+pub(crate) fn activity(known: &PromotionRow, activity: Activity) -> PromotionRow {
+    PromotionRow { activity: Some(activity), watched_from: activity.since, ..known.clone() }
+}
+
 fn known<'a>(event: &Event, external: &ExternalId, view: &'a View<'_>) -> Option<&'a PromotionRow> {
     view.facts.promotions.get(&PromotionId::derive(&event.origin.connection, external))
 }
 
-/// The row after the report of a promotion.
+/// The row after the report of a promotion. What was told of its begin or end stays; what follows from the report is
+/// watched from its receipt on.
 pub(crate) fn report(event: &Event, promotion: Promotion, known: Option<&PromotionRow>) -> PromotionRow {
+    let same = known.filter(|known| known.promotion == promotion);
     PromotionRow {
+        activity: known.and_then(|known| known.activity),
+        watched_from: same.map_or(event.received_at, |known| known.watched_from),
         id: PromotionId::derive(&event.origin.connection, &promotion.external),
         tenant: event.origin.tenant.clone(),
         store: event.origin.store.clone(),

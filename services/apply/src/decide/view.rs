@@ -270,6 +270,7 @@ pub(super) fn links(event: &Event, facts: &Facts) -> Vec<Link> {
         Payload::Order(_)
         | Payload::Customer(_)
         | Payload::Promotion(_)
+        | Payload::Activity { .. }
         | Payload::Account(_)
         | Payload::Instruction { .. }
         | Payload::Deleted { .. } => Vec::new(),

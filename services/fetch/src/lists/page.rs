@@ -4,8 +4,8 @@ use super::{Due, Lists, Next, range_of, sort};
 use crate::STAGE;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::{
-    CollectionState, DeliveryId, Health, ListRead, ListedObject, PageCounts, PageFailure, RawDigest,
-    Timestamp,
+    CollectionState, DeliveryId, Health, ListRead, ListedObject, PageCounts, PageFailure, PageRead,
+    RawDigest, Timestamp,
 };
 use outlet::NotAccepted;
 use platforms::{AccountRefusal, CallError, ListPage, Object, Wanted};
@@ -26,8 +26,9 @@ impl Lists {
             Wanted { collection: due.name(), range: range_of(read.range), cursor: read.cursor.as_deref() };
         // On the heap: the calls below it make it large.
         let target = due.target();
-        match Box::pin(self.shared.fetcher.list(due.platform, &target, &wanted, now())).await {
-            Ok(page) => self.take_page(due, state, &read, page).await,
+        let page_at = now();
+        match Box::pin(self.shared.fetcher.list(due.platform, &target, &wanted, page_at)).await {
+            Ok(page) => self.take_page(due, state, (&read, page_at), page).await,
             Err(error) => self.not_read(due, state, error).await,
         }
     }
@@ -36,7 +37,7 @@ impl Lists {
         &self,
         due: &Due<'_>,
         mut state: CollectionState,
-        read: &ListRead,
+        (read, page_at): (&ListRead, Timestamp),
         page: ListPage,
     ) -> Result<Next, StoreError> {
         let store = &self.shared.store;
@@ -48,9 +49,10 @@ impl Lists {
             page.objects.iter().map(|listed| listed.key.clone()).filter(|key| ListedObject::is_key(key));
         let keys: Vec<String> = keys.collect();
         let known = store.known_objects(&self.connection, due.name(), &keys).await?;
-        let sorted = sort::sort(page.objects, known, read.number, read.reports_all);
+        let of_page = PageRead { number: read.number, reports_all: read.reports_all, page_at };
+        let sorted = sort::sort(page.objects, known, of_page);
         let reported = sorted.reported.len() as u64;
-        if let Err(not_accepted) = self.hand_over_all(due, read, sorted.reported).await {
+        if let Err(not_accepted) = self.hand_over_all(due, (read, page_at), sorted.reported).await {
             return self.failed(due, state, &PageFailure::OwnOutage, &not_accepted.to_string()).await;
         }
         runner::kill_point(STAGE, "page_accepted");
@@ -62,7 +64,7 @@ impl Lists {
             next: page.next.map(|next| (next.cursor, next.wait)),
         };
         let ended = state.take_page(&counts, &due.plan, due.spread, now());
-        if store.save_page(due.row, &state, read.number, &sorted.seen).await? {
+        if store.save_page(due.row, &state, (read.number, page_at), &sorted.seen).await? {
             self.shared.measure.page(due.platform.name(), due.name(), seen, reported);
             self.note_ended(due, ended);
         }
@@ -70,14 +72,15 @@ impl Lists {
         Ok(Next::Now)
     }
 
-    /// Hands objects to the intake, several at once. Their ids are the same for a page that is read again.
+    /// Hands objects to the intake, several at once, as received when the page was requested: what another source reports
+    /// later is later. Their ids are the same for a page that is read again.
     async fn hand_over_all(
         &self,
         due: &Due<'_>,
-        read: &ListRead,
+        (read, at): (&ListRead, Timestamp),
         objects: Vec<(RawDigest, Object)>,
     ) -> Result<(), NotAccepted> {
-        let (target, at) = (&due.target(), now());
+        let target = &due.target();
         let handed_over = objects.into_iter().map(|(digest, object)| async move {
             let id = read.object_id(&self.connection, object.topic, digest);
             self.hand_over(due, target, (id, object), at).await

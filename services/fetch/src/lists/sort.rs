@@ -1,20 +1,15 @@
 //! Sorts the objects of a page by the digests of their contents.
 
-use model::{KnownObject, ListedObject, PageObject, RawDigest, SortedPage};
+use model::{KnownObject, ListedObject, PageObject, PageRead, RawDigest, SortedPage};
 use platforms::{Listed, Object};
 
-/// Sorts the objects of a page of the read `number`. `known` are those that a former page had.
-pub(super) fn sort(
-    listed: Vec<Listed>,
-    known: Vec<KnownObject>,
-    number: u64,
-    reports_all: bool,
-) -> SortedPage<Object> {
+/// Sorts the objects of a page. `known` are those that a former page had.
+pub(super) fn sort(listed: Vec<Listed>, known: Vec<KnownObject>, read: PageRead) -> SortedPage<Object> {
     let object = |Listed { key, object }: Listed| PageObject {
         object: ListedObject { key, digest: digest(&object) },
         content: object,
     };
-    SortedPage::of(listed.into_iter().map(object).collect(), known, (number, reports_all))
+    SortedPage::of(listed.into_iter().map(object).collect(), known, read)
 }
 
 /// The digest of an object's content, topic included.
@@ -26,6 +21,7 @@ fn digest(object: &Object) -> RawDigest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::Timestamp;
     use proptest::prelude::*;
 
     fn listed(key: &str, body: &str) -> Listed {
@@ -34,7 +30,16 @@ mod tests {
 
     fn known(key: &str, body: &str, seen_in: u64) -> KnownObject {
         let digest = digest(&listed(key, body).object);
-        KnownObject { object: ListedObject { key: key.to_owned(), digest }, seen_in }
+        KnownObject {
+            object: ListedObject { key: key.to_owned(), digest },
+            seen_in,
+            seen_at: None,
+            observed_at: None,
+        }
+    }
+
+    fn read(number: u64, reports_all: bool) -> PageRead {
+        PageRead { number, reports_all, page_at: Timestamp::from_micros(100) }
     }
 
     fn bodies(sorted: &SortedPage<Object>) -> Vec<&str> {
@@ -45,18 +50,38 @@ mod tests {
     fn only_new_and_changed_objects_are_reported_unless_all_are() {
         let page = || vec![listed("new", "a"), listed("changed", "b"), listed("same", "c")];
         let before = || vec![known("changed", "a", 1), known("same", "c", 1)];
-        let sorted = sort(page(), before(), 2, false);
+        let sorted = sort(page(), before(), read(2, false));
         assert_eq!((bodies(&sorted), sorted.seen.len(), sorted.has_repeats), (vec!["a", "b"], 3, false));
-        assert_eq!(bodies(&sort(page(), before(), 2, true)), ["a", "b", "c"]);
+        assert_eq!(bodies(&sort(page(), before(), read(2, true))), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_level_that_another_source_reported_since_is_reported_though_the_list_is_as_before() {
+        let at = |micros: i64| Some(Timestamp::from_micros(micros));
+        for (seen_at, observed_at, is_reported) in [
+            (at(50), at(60), true),
+            (at(50), at(50), false),
+            (at(50), at(40), false),
+            (at(50), None, false),
+            (None, at(60), false),
+            // Later than the page, which may not show it yet: the next list reports it.
+            (at(50), at(100), false),
+            (at(50), at(101), false),
+        ] {
+            let before = KnownObject { seen_at, observed_at, ..known("I", "9", 1) };
+            let sorted = sort(vec![listed("I", "9")], vec![before], read(2, false));
+            assert_eq!(bodies(&sorted) == ["9"], is_reported, "{seen_at:?} {observed_at:?}");
+        }
     }
 
     #[test]
     fn an_object_that_is_listed_twice_shows_that_pages_shifted() {
         assert!(
-            sort(vec![listed("1", "a")], vec![known("1", "a", 2)], 2, false).has_repeats,
+            sort(vec![listed("1", "a")], vec![known("1", "a", 2)], read(2, false)).has_repeats,
             "on a former page"
         );
-        let twice = sort(vec![listed("1", "a"), listed("2", "x"), listed("1", "b")], Vec::new(), 2, false);
+        let twice =
+            sort(vec![listed("1", "a"), listed("2", "x"), listed("1", "b")], Vec::new(), read(2, false));
         assert!(twice.has_repeats);
         assert_eq!(bodies(&twice), ["a", "x", "b"]);
         let last = twice.seen.iter().find(|seen| seen.key == "1").unwrap();
@@ -66,7 +91,7 @@ mod tests {
     #[test]
     fn an_object_without_a_usable_key_is_reported_and_makes_the_list_incomplete() {
         for key in ["a\0b", &"x".repeat(ListedObject::KEY_BYTES_MAX + 1)] {
-            let sorted = sort(vec![listed(key, "a")], Vec::new(), 1, false);
+            let sorted = sort(vec![listed(key, "a")], Vec::new(), read(1, false));
             assert_eq!(
                 (bodies(&sorted), sorted.seen.as_slice(), sorted.has_repeats),
                 (vec!["a"], &[][..], true)
@@ -76,7 +101,7 @@ mod tests {
 
     #[test]
     fn an_object_that_is_not_accounted_for_is_reported_and_may_be_listed_again() {
-        let related = sort(vec![listed("", "a"), listed("", "a")], Vec::new(), 1, false);
+        let related = sort(vec![listed("", "a"), listed("", "a")], Vec::new(), read(1, false));
         assert_eq!((related.reported.len(), related.seen.len(), related.has_repeats), (2, 0, false));
     }
 
@@ -89,7 +114,7 @@ mod tests {
         ) {
             let former: Vec<_> = before.iter().map(|(key, (body, seen))| known(key, body, *seen)).collect();
             let objects = page.iter().map(|(key, body)| listed(key, body)).collect();
-            let sorted = sort(objects, former, 3, reports_all);
+            let sorted = sort(objects, former, read(3, reports_all));
             let keys: std::collections::BTreeSet<_> = page.iter().map(|(key, _)| key.as_str()).collect();
             let seen: Vec<_> = sorted.seen.iter().map(|seen| seen.key.as_str()).collect();
             prop_assert_eq!(seen.len(), keys.len());

@@ -231,6 +231,7 @@ fn change(row: ChangeRow) -> Result<Change, String> {
         | Payload::Customer(_)
         | Payload::Stocked(_)
         | Payload::Promotion(_)
+        | Payload::Activity { .. }
         | Payload::Account(_)
         | Payload::Instruction { .. }
         | Payload::Deleted { .. } => String::new(),

@@ -1,12 +1,19 @@
 //! Checks of shops that are only read on a schedule.
 
-use crate::{oracle, plan::Act, world::World};
+use crate::{oracle, plan::Act, shop::LEVELS, world::World};
 use model::{ConflictKind, ConnectionId, ListRead, ReadOutcome, ReadRange};
 
-/// Checks that what a complete list had is in the record if all of it was reported, which is one of seven lists of
-/// everything: the baseline of each level is the shop's number, unless it moved while the list was read.
-pub(crate) fn complete_read(world: &mut World, shop: usize, read: &ListRead, outcome: ReadOutcome) {
-    let is_all = read.reports_all && read.range == ReadRange::Whole;
+/// Checks that what a complete list of levels had is in the record, and that of any other list if all of it was reported,
+/// which is one of seven lists of everything: the baseline of each level is the shop's number, unless it moved while the
+/// list was read.
+pub(crate) fn complete_read(
+    world: &mut World,
+    shop: usize,
+    name: &str,
+    read: &ListRead,
+    outcome: ReadOutcome,
+) {
+    let is_all = (read.reports_all || name == LEVELS) && read.range == ReadRange::Whole;
     if outcome != ReadOutcome::Complete || !is_all {
         return;
     }

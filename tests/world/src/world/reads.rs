@@ -10,7 +10,7 @@ use crate::{
 };
 use model::{
     CollectionPick, CollectionState, Conflict, ConflictKind, EndedRead, ListRead, MissingVerdict, PageCounts,
-    PageFailure, ReadOutcome, ReadPhase, ReadRequest, Requested, SortedPage, Source, Timestamp,
+    PageFailure, PageRead, ReadOutcome, ReadPhase, ReadRequest, Requested, SortedPage, Source, Timestamp,
     missing_verdict,
 };
 use platforms::{AccountRefusal, CallError, Written};
@@ -147,12 +147,22 @@ impl World {
         let Page { objects, total, next } = self.shops[shop].page(wanted, &plan, is_half, now);
         let seen = objects.len() as u64;
         let goods: Vec<usize> = objects.iter().map(|listed| listed.good).collect();
-        let Some(collection) = self.collection(of) else { return };
-        let (page, known) = collection.known(objects);
-        let sorted = SortedPage::of(page, known, (read.number, read.reports_all));
+        let connection = self.shops[shop].connection.clone();
+        let levels = &self.pipeline.record.mirrors.levels;
+        let observed_at = |item: &str| {
+            let of_item =
+                levels.iter().filter(|(key, _)| key.connection == connection && key.item.as_str() == item);
+            of_item.filter_map(|(_, mirror)| Some(mirror.observed.as_ref()?.at)).max()
+        };
+        let Some(collection) = self.lists.get(&connection).and_then(|lists| lists.collections.get(of.1))
+        else {
+            return;
+        };
+        let (page, known) = collection.known(objects, observed_at);
+        let of_page = PageRead { number: read.number, reports_all: read.reports_all, page_at: now };
+        let sorted = SortedPage::of(page, known, of_page);
         let reported = sorted.reported.len();
         let accepted = if fault == Some(PageFault::NotAccepted) { reported / 2 } else { reported };
-        let connection = self.shops[shop].connection.clone();
         for (digest, listed) in sorted.reported.into_iter().take(accepted) {
             let id = read.object_id(&connection, name, digest);
             self.accept(shop, id.to_string(), Reported::Words(listed.mapped), Source::Fetch);
@@ -171,7 +181,7 @@ impl World {
         let counts = PageCounts { seen, reported, has_repeats, total: Some(total), next };
         let Some(collection) = self.collection(of) else { return };
         let ended = state.take_page(&counts, &collection.plan, collection.spread, now);
-        collection.see(read.number, sorted.seen);
+        collection.see(read.number, sorted.seen, now);
         collection.keep(state, ended.as_ref());
         self.note_ended(of, ended);
     }
@@ -236,7 +246,7 @@ impl World {
             self.story.log(self.now, &line);
         }
         if !is_half && self.inbox.is_empty() {
-            check::complete_read(self, shop, &read, outcome);
+            check::complete_read(self, shop, name, &read, outcome);
         }
     }
 }

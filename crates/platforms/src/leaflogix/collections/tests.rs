@@ -175,7 +175,7 @@ fn a_row_without_an_id_becomes_a_dead_letter_and_the_others_go_on() {
 fn no_other_collection_and_no_other_cursor_is_accepted() {
     let refused =
         |wanted: &Wanted<'_>| with("", |context| PLATFORM.request(wanted, context)).unwrap_err().class;
-    assert_eq!(refused(&wanted("promotions", Range::Whole, None)), RejectClass::Config);
+    assert_eq!(refused(&wanted("employees", Range::Whole, None)), RejectClass::Config);
     for wanted in [
         wanted("orders", Range::Whole, None),
         wanted("customers", Range::Whole, Some("x")),
@@ -183,4 +183,22 @@ fn no_other_collection_and_no_other_cursor_is_accepted() {
     ] {
         assert_eq!(refused(&wanted), RejectClass::Bug, "{wanted:?}");
     }
+}
+
+#[test]
+fn discounts_are_listed_whether_they_are_on_or_not_and_what_is_missing_is_gone() {
+    let wanted = wanted("promotions", Range::Whole, None);
+    assert_eq!(url(&wanted), "/discounts/v2/list?includeInactive=true&includeInclusionExclusionData=true");
+    let page = listed(&wanted, &json!([{"id": 501, "isActive": false}, {"id": null}]));
+    let keys: Vec<&str> = page.objects.iter().map(|listed| listed.key.as_str()).collect();
+    assert!(keys[0] == "501" && keys[1].starts_with("without an id"), "{keys:?}");
+    assert_eq!(page.next, None);
+    let missing = PLATFORM.missing("promotions", "501", at(NOW)).unwrap();
+    let body = Validator::of(&PLATFORM).unwrap().read(missing.topic, &missing.body).unwrap();
+    let delivery = super::super::map::tests_delivery(missing.topic, &body);
+    let mapped =
+        PLATFORM.map(&delivery, &body, &MapContext { currency: None }).unwrap().pop().unwrap().unwrap();
+    let external = model::ExternalId::new("501").unwrap();
+    assert_eq!(mapped.payload, Payload::Deleted { entity: model::EntityKind::Promotion, external });
+    assert_eq!(mapped.occurred_at, Some(at(NOW)));
 }
