@@ -44,8 +44,8 @@ pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Var
 pub use collection::{
     CollectionPick, CollectionState, DueCollection, EndedRead, InvalidReadTimes, KnownObject, ListRead,
     ListedObject, MISSING_IN_A_ROW, MissingCounts, MissingVerdict, PAGE_ATTEMPTS_MAX, PAGES_MAX, PageCounts,
-    PageFailure, PageObject, QUIET_HOUR, ReadOutcome, ReadPhase, ReadPlan, ReadRange, ReadRequest, ReadTimes,
-    Requested, SortedPage, Spread, absences, missing_verdict, pick_collection,
+    PageFailure, PageObject, PageRead, QUIET_HOUR, ReadOutcome, ReadPhase, ReadPlan, ReadRange, ReadRequest,
+    ReadTimes, Requested, SortedPage, Spread, absences, missing_verdict, pick_collection,
 };
 pub use conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use connection::{Connection, Rules};
