@@ -42,6 +42,7 @@ fn said(events: &[Mapped]) -> Said {
             Payload::Stocked(_)
             | Payload::Promotion(_)
             | Payload::Account(_)
+            | Payload::Activity { .. }
             | Payload::Instruction { .. } => {
                 return None;
             }
