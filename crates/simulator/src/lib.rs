@@ -3,7 +3,8 @@
 //! A simulator is one HTTP server with one shop behind it. The shop has its own ledger; people act on it through a
 //! [`ShopHandle`], programs through the platform's documented API, and both cause signed webhooks as the platform would
 //! send them. Written from the platforms' documents, independently of the code that calls them, so that neither can
-//! hide the other's mistakes. A request that isn't documented gets an error response that names this.
+//! hide the other's mistakes. A request that isn't documented gets an error response that names this. `tests/sdk` calls
+//! the simulators with the SDKs that platforms publish, through `examples/serve.rs`.
 //!
 //! A platform is one folder: its API, its webhooks, their signer, its rules for the ledger, and samples. One line in
 //! [`all`] registers it. Nothing outside the folder knows it.

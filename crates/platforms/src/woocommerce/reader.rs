@@ -179,8 +179,9 @@ pub(super) fn mapped_fields(variation: &Value) -> Value {
 
 /// The number of the next page, from the link to it. Only the number is taken: the address may be that of another server.
 pub(super) fn next_page(reply: &HttpReply<'_>) -> Option<u64> {
-    let link = reply.header("link")?.split(',').find(|link| link.contains("rel=\"next\""))?;
-    let url = link.split_once('<')?.1.split_once('>')?.0;
+    // A link repeats the call's parameters as they were, commas included: it ends where its relation begins.
+    let (until_relation, _) = reply.header("link")?.split_once(">; rel=\"next\"")?;
+    let url = until_relation.rsplit_once('<')?.1;
     let query = url.split_once('?')?.1;
     let page = query.split('&').find_map(|pair| pair.strip_prefix("page="))?;
     page.parse().ok().filter(|page| *page > 1)

@@ -1,6 +1,7 @@
 //! The REST API `wc/v3`: products and their variations, orders, customers.
 
 use super::list::{self, Row};
+use super::oauth::{self, Nonces};
 use super::show::{self, Context};
 use super::{CONSUMER_KEY, mutate};
 use crate::exchange::{Incoming, Reply, decode};
@@ -41,12 +42,12 @@ fn invalid_parameter() -> Reply {
     failed(400, "rest_invalid_param", "Invalid parameter(s): page, per_page")
 }
 
-pub(super) fn respond(state: &mut State, call: &Incoming, now: Instant) -> Reply {
+pub(super) fn respond(nonces: &mut Nonces, state: &mut State, call: &Incoming, now: Instant) -> Reply {
     let segments: Vec<String> = call.segments().into_iter().map(decode).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let ["wp-json", "wc", "v3", path @ ..] = &segments[..] else { return no_route() };
-    if !is_authorized(state, call) {
-        return failed(401, "woocommerce_rest_cannot_view", "Sorry, you cannot list resources.");
+    if let Err(refusal) = authenticate(nonces, state, call, now) {
+        return refusal.reply();
     }
     match (call.method.as_str(), path) {
         ("GET", ["products"]) => products(state, call),
@@ -70,9 +71,15 @@ pub(super) fn respond(state: &mut State, call: &Incoming, now: Instant) -> Reply
     }
 }
 
-fn is_authorized(state: &State, call: &Incoming) -> bool {
+/// Verifies that a call has the key and the secret, or is signed with them.
+fn authenticate(nonces: &mut Nonces, state: &State, call: &Incoming, now: Instant) -> Result<(), Denial> {
+    let account = (CONSUMER_KEY, state.shop.token.as_str());
     let given = call.header("authorization").and_then(|value| value.strip_prefix("Basic "));
-    given.is_some_and(|given| given == STANDARD.encode(format!("{CONSUMER_KEY}:{}", state.shop.token)))
+    if given.is_some_and(|given| given == STANDARD.encode(format!("{}:{}", account.0, account.1))) {
+        return Ok(());
+    }
+    let nobody = Denial::new(401, "woocommerce_rest_cannot_view", "Sorry, you cannot list resources.");
+    oauth::verify(nonces, call, account, now).unwrap_or(Err(nobody))
 }
 
 /// The kind of object that an id names.

@@ -80,9 +80,13 @@ pub(super) fn page(state: &State, call: &Incoming, all: Vec<Value>) -> Option<Re
     };
     let (total, pages) = (all.len(), all.len().div_ceil(size));
     let shown = all.into_iter().skip(offset).take(size).map(|object| with_fields(call, object)).collect();
+    // A link has all parameters of the call, which `add_query_arg` doesn't encode.
+    let others = call.query.iter().filter(|(name, _)| name != "page");
+    let others: Vec<String> = others.map(|(name, value)| format!("{name}={value}&")).collect();
+    let others = others.concat().replace(char::is_control, "");
     let link = |page: usize, relation: &str| {
         let host = &state.shop.account;
-        format!("<https://{host}{}?per_page={size}&page={page}>; rel=\"{relation}\"", call.path)
+        format!("<https://{host}{}?{others}page={page}>; rel=\"{relation}\"", call.path)
     };
     let links = [(page > 1).then(|| link(page - 1, "prev")), (page < pages).then(|| link(page + 1, "next"))];
     let mut reply = Reply::ok(Value::Array(shown));

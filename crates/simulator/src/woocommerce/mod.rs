@@ -4,6 +4,7 @@ mod api;
 mod html;
 mod list;
 mod mutate;
+mod oauth;
 mod samples;
 mod show;
 mod sign;
@@ -20,6 +21,7 @@ use crate::rules::LedgerRules;
 use crate::shop::Shop;
 use crate::standing::Refusal;
 use crate::state::State;
+use oauth::Nonces;
 use serde_json::Map;
 use std::time::Duration;
 
@@ -89,17 +91,19 @@ impl Simulation for WooCommerce {
     }
 
     fn open(&self, _points_per_second: Option<f64>, _now: Instant) -> Box<dyn Backend> {
-        Box::new(Api)
+        Box::new(Api::default())
     }
 }
 
-/// The API of one shop; it has no state of its own.
-#[derive(Debug)]
-struct Api;
+/// The API of one shop.
+#[derive(Debug, Default)]
+struct Api {
+    nonces: Nonces,
+}
 
 impl Backend for Api {
     fn respond(&mut self, state: &mut State, call: &Incoming, now: Instant) -> Reply {
-        api::respond(state, call, now)
+        api::respond(&mut self.nonces, state, call, now)
     }
 
     fn throttled(&self) -> Reply {
