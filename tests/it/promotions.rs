@@ -57,19 +57,19 @@ async fn begins_and_ends(world: &World, merchant: &Merchant) -> Vec<(Action, Tim
     let events = world.events(merchant).await;
     let changes =
         events.into_iter().map(|row| wire::decode_applied(row.payload.into()).expect("a change").event);
-    let told = changes.filter_map(|event| match event.payload {
+    let announced = changes.filter_map(|event| match event.payload {
         Payload::Activity { activity, .. } => Some((event.action, activity.since)),
         _ => None,
     });
-    told.collect()
+    announced.collect()
 }
 
 /// Time limit for a begin or an end that is seconds ahead.
 const LONG_PATIENCE: Duration = PATIENCE.saturating_mul(2);
 
-/// Waits until that many begins and ends were told, and returns them.
-async fn told(world: &World, merchant: &Merchant, count: usize) -> Vec<(Action, Timestamp)> {
-    eventually(LONG_PATIENCE, &format!("{count} begins and ends are told"), async || {
+/// Waits until that many begins and ends were announced, and returns them.
+async fn announced(world: &World, merchant: &Merchant, count: usize) -> Vec<(Action, Timestamp)> {
+    eventually(LONG_PATIENCE, &format!("{count} begins and ends are announced"), async || {
         let found = begins_and_ends(world, merchant).await;
         if found.len() >= count { Ok(()) } else { Err(format!("{found:?}")) }
     })
@@ -86,41 +86,41 @@ async fn a_promotion_of_a_polled_till_begins_and_ends_at_its_time_in_the_zone_of
     till.shop().add_promotion(happy_hour(Some(hours))).expect("a till has promotions");
     let whole = |at: DateTime<Utc>| Timestamp::from(at.with_nanosecond(0).expect("a whole second"));
     let expected = vec![(Action::Started, whole(begins)), (Action::Ended, whole(ends))];
-    assert_eq!(told(&world, &merchant, 2).await, expected);
+    assert_eq!(announced(&world, &merchant, 2).await, expected);
     let state = world.sql("SELECT is_active::text FROM promotions").await;
     assert_eq!(state, "false");
     world.assert_sound(&merchant).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_end_at_which_nothing_ran_is_told_late_with_its_own_time_and_an_edit_ends_at_once() {
+async fn an_end_at_which_nothing_ran_is_announced_late_with_its_own_time_and_an_edit_ends_at_once() {
     let (mut world, merchant, till) = open(ZONE).await;
     let shop = till.shop();
     let id = shop.add_promotion(happy_hour(None)).expect("a till has promotions");
-    let first = told(&world, &merchant, 1).await;
+    let first = announced(&world, &merchant, 1).await;
     assert_eq!(first[0].0, Action::Started, "an active promotion begins when it is reported");
 
     // It is switched off: the end is that of the report.
     shop.edit_promotion(&id, |_, is_on| *is_on = false).expect("it can be edited");
-    let second = told(&world, &merchant, 2).await;
+    let second = announced(&world, &merchant, 2).await;
     assert_eq!(second[1].0, Action::Ended);
     assert!(second[1].1 > first[0].1);
 
     // It is on again, up to a moment at which no process watches.
-    let ends = Utc::now() + TimeDelta::seconds(12);
+    let ends = Utc::now() + TimeDelta::seconds(20);
     shop.edit_promotion(&id, |set_up, is_on| {
         *is_on = true;
         set_up.until = Some(ends);
     })
     .expect("it can be edited");
-    assert_eq!(told(&world, &merchant, 3).await[2].0, Action::Started);
+    assert_eq!(announced(&world, &merchant, 3).await[2].0, Action::Started);
     world.kill(Program::Fetch).await;
     while Utc::now() <= ends {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert_eq!(begins_and_ends(&world, &merchant).await.len(), 3, "nobody watched");
     world.launch(&[Program::Fetch]).await;
-    let all = told(&world, &merchant, 4).await;
+    let all = announced(&world, &merchant, 4).await;
     assert_eq!(all[3], (Action::Ended, Timestamp::from_micros(ends.timestamp_micros())));
     world.assert_sound(&merchant).await;
 }
@@ -132,10 +132,10 @@ async fn a_promotion_ends_when_its_store_moves_to_a_zone_where_it_is_over() {
     let now = Utc::now();
     let hours = (clock(now - TimeDelta::hours(1), ZONE), clock(now + TimeDelta::hours(1), ZONE));
     till.shop().add_promotion(happy_hour(Some(hours))).expect("a till has promotions");
-    let begun = told(&world, &merchant, 1).await;
+    let begun = announced(&world, &merchant, 1).await;
     assert_eq!(begun[0].0, Action::Started);
     move_to(&world, &merchant, "UTC").await;
-    let ended = told(&world, &merchant, 2).await;
+    let ended = announced(&world, &merchant, 2).await;
     assert!(ended[1].0 == Action::Ended && ended[1].1 > begun[0].1, "{ended:?}");
     world.assert_sound(&merchant).await;
 }

@@ -42,7 +42,7 @@ pub(crate) async fn connect(config: &BusConfig) -> Result<(Client, watch::Receiv
         let options = options(config, &connections).await?;
         match options.connect(&config.servers).await {
             Ok(client) => {
-                // The client tells of its first connection from a task of its own, perhaps later than it returns: who
+                // The client reports its first connection from a task of its own, perhaps later than it returns: who
                 // reads the number meanwhile would take the first connection for a second one.
                 let first = connected.wait_for(|count| *count > 0);
                 drop(timeout(ATTEMPT_LIMIT, first).await);

@@ -38,11 +38,11 @@ const CONNECTIONS_MAX: u32 = 256;
 
 pub(crate) async fn run(arguments: Bench, output: Output) -> Result<(), Failed> {
     match arguments.what {
-        Benched::Pipeline(arguments) => pipeline::run(arguments, output).await,
+        Benched::Pipeline(arguments) => Box::pin(pipeline::run(arguments, output)).await,
         Benched::Latency(arguments) => {
             let LatencyBench { load, rate, http, apart } = arguments;
             let in_flight = IN_FLIGHT_MAX;
-            pipeline::run(PipelineBench { load, rate, in_flight, http, apart }, output).await
+            Box::pin(pipeline::run(PipelineBench { load, rate, in_flight, http, apart }, output)).await
         }
         Benched::Propagate(arguments) => Box::pin(propagate::run(arguments, output)).await,
         Benched::Sync(arguments) => sync::run(arguments, output).await,

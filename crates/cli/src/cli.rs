@@ -328,7 +328,7 @@ pub(crate) enum Shown {
         #[command(flatten)]
         target: Target,
     },
-    /// Show a store's promotions: whether each is active, its next begin or end, and what was told of it.
+    /// Show a store's promotions: whether each is active, its next begin or end, and what was announced of it.
     #[command(after_help = "Example:\n  tillflow show promotions demo\n  \
                       tillflow show promotions demo --at 2026-12-24T18:00:00Z\n\n\
                       Exit code 1 if there is no such store.")]

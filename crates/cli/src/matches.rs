@@ -43,7 +43,8 @@ pub(crate) async fn run(arguments: Matches, output: Output) -> Result<(), Failed
                 return Err(Failed::Other(format!("the platform no longer has the item of match {number}")));
             }
             if dry_run {
-                return preview(&row, "would be linked to", output);
+                preview(&row, "would be linked to", output);
+                return Ok(());
             }
             accept(&record, &row, &by, wait, &target, output).await
         }
@@ -67,7 +68,8 @@ pub(crate) async fn run(arguments: Matches, output: Output) -> Result<(), Failed
                 return Err(Failed::Other(format!("the item of match {number} isn't linked to its variant")));
             }
             if dry_run {
-                return preview(&row, "would no longer be", output);
+                preview(&row, "would no longer be", output);
+                return Ok(());
             }
             undo(&record, &row, (&by, note.as_deref()), wait, &target, output).await
         }
@@ -224,7 +226,7 @@ fn print_limit(store: &str, limit: Option<Score>, since: &str, output: Output) {
     }
 }
 
-fn preview(row: &MatchRow, what: &str, output: Output) -> Result<(), Failed> {
+fn preview(row: &MatchRow, what: &str, output: Output) {
     match output {
         Output::Json => output::json(&value(row)),
         Output::Text => output::line(&format!(
@@ -236,7 +238,6 @@ fn preview(row: &MatchRow, what: &str, output: Output) -> Result<(), Failed> {
             reasons(&row.known.reasons),
         )),
     }
-    Ok(())
 }
 
 fn print(row: &MatchRow, what: &str, output: Output) {

@@ -1,6 +1,7 @@
 //! Shows the present state of the record.
 
 mod promotions;
+mod record;
 
 use crate::{
     cli::{Output, Show, Shown},
@@ -28,6 +29,8 @@ pub(crate) async fn run(arguments: Show, output: Output) -> Result<(), Failed> {
             "open_conflicts": open_conflicts,
             "levels": view.levels.iter().map(level_value).collect::<Vec<_>>(),
             "mirrors": view.mirrors.iter().map(mirror_value).collect::<Vec<_>>(),
+            "details": view.details.iter().map(record::details_value).collect::<Vec<_>>(),
+            "orders": view.orders,
         }));
         return Ok(());
     }
@@ -35,13 +38,21 @@ pub(crate) async fn run(arguments: Show, output: Output) -> Result<(), Failed> {
         output::line(&format!("{open_conflicts} open conflicts: tillflow conflicts ls --store {id}"));
         output::line("");
     }
-    if view.levels.is_empty() && view.mirrors.is_empty() {
+    if view.levels.is_empty() && view.mirrors.is_empty() && view.orders.is_empty() {
         output::line(&format!("store {id} has no levels yet"));
         return Ok(());
     }
     output::table(level_table(&view.levels));
     output::line("");
     output::table(mirror_table(&view.mirrors));
+    if !view.details.is_empty() {
+        output::line("");
+        output::table(record::details_table(&view.details));
+    }
+    if !view.orders.is_empty() {
+        output::line("");
+        output::table(record::order_table(&view.orders));
+    }
     Ok(())
 }
 

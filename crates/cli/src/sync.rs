@@ -45,7 +45,7 @@ pub(crate) async fn run(arguments: Sync, output: Output) -> Result<(), Failed> {
                 match output {
                     Output::Json => output::json(&json!({ "collection": name, "whole_times": times })),
                     Output::Text => {
-                        output::line(&format!("{name}: {}", times.unwrap_or("the default times")))
+                        output::line(&format!("{name}: {}", times.unwrap_or("the default times")));
                     }
                 }
             }

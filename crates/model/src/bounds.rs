@@ -3,6 +3,7 @@
 //! The types of ids, currencies and quantities have limits of their own. A payload that passes [`Payload::check`] can
 //! be encoded, decoded and stored.
 
+mod details;
 mod settlement;
 
 use crate::{
@@ -26,6 +27,14 @@ pub const TAGS_MAX: usize = 250;
 pub const VARIANTS_MAX: usize = 2_048;
 /// Upper limit of lines of an order.
 pub const LINES_MAX: usize = 20_000;
+/// Upper limit of images of a product or of a variant.
+pub const IMAGES_MAX: usize = 250;
+/// Upper limit of values of one attribute.
+pub const ATTRIBUTE_VALUES_MAX: usize = 100;
+/// Upper limit of lab results of a variant.
+pub const LAB_RESULTS_MAX: usize = 200;
+/// Upper limit of prices by quantity of a variant.
+pub const PRICE_TIERS_MAX: usize = 100;
 /// Upper limit of taxes, of payments and of refunds of an order.
 pub const SETTLEMENT_ENTRIES_MAX: usize = 1_000;
 /// Upper limit of locations in the complete list of an item's locations.
@@ -95,6 +104,7 @@ fn product_fits(product: &Product) -> Checked {
         tags,
         variants,
         variants_complete: _,
+        details,
     } = product;
     optional("/title", title.as_deref(), TITLE_CHARS_MAX)?;
     if let Patch::Set(description) = description {
@@ -105,17 +115,19 @@ fn product_fits(product: &Product) -> Checked {
     optional("/vendor", set(vendor), NAME_CHARS_MAX)?;
     optional("/category", set(category), NAME_CHARS_MAX)?;
     tags_fit(tags.as_deref())?;
+    details::of_product(details)?;
     count("/variants", variants.len(), VARIANTS_MAX)?;
     each("/variants", variants, variant_fits)
 }
 
 fn variant_fits(variant: &Variant) -> Checked {
-    let Variant { external: _, item: _, title, sku, barcode, price, compare_at_price } = variant;
+    let Variant { external: _, item: _, title, sku, barcode, price, compare_at_price, details } = variant;
     optional("/title", title.as_deref(), TITLE_CHARS_MAX)?;
     optional("/sku", set(sku), CODE_CHARS_MAX)?;
     optional("/barcode", set(barcode), CODE_CHARS_MAX)?;
     amount("/price", price.set())?;
-    amount("/compare_at_price", compare_at_price.set())
+    amount("/compare_at_price", compare_at_price.set())?;
+    details::of_variant(details)
 }
 
 fn order_fits(order: &Order) -> Checked {

@@ -1,6 +1,6 @@
 //! Products, variants and levels, as reported by a platform.
 
-use crate::{ExternalId, Money, Quantity};
+use crate::{ExternalId, Money, ProductDetails, Quantity, VariantDetails};
 use serde::{Deserialize, Serialize};
 
 /// A field of a report that may be absent, empty on purpose, or set.
@@ -74,6 +74,8 @@ pub struct Product {
     pub variants: Vec<Variant>,
     /// True if those are all variants of the product: only then does a missing one no longer exist.
     pub variants_complete: bool,
+    /// The images and attributes.
+    pub details: ProductDetails,
 }
 
 /// A variant as reported by a platform.
@@ -93,6 +95,8 @@ pub struct Variant {
     pub price: Patch<Money>,
     /// The former price.
     pub compare_at_price: Patch<Money>,
+    /// The images, lab results and prices by quantity.
+    pub details: VariantDetails,
 }
 
 /// A level as reported by a platform: an absolute number, read as a movement from the platform's baseline.

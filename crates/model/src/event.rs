@@ -118,7 +118,7 @@ pub enum Payload {
     Activity {
         /// The promotion as it was when that was found out.
         promotion: Promotion,
-        /// Whether it is active, and since when.
+        /// Its activity from that moment on.
         activity: Activity,
     },
     /// The complete list of locations that count an item.

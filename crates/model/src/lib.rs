@@ -13,6 +13,7 @@ mod conflict;
 mod connection;
 mod delivery;
 mod delivery_kind;
+mod details;
 mod dropped_input;
 mod event;
 mod id;
@@ -51,6 +52,10 @@ pub use conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use connection::{Connection, Rules};
 pub use delivery::{Delivery, Source, TraceParent};
 pub use delivery_kind::DeliveryKind;
+pub use details::{
+    AttributeName, Attributes, Image, ImageUrl, InvalidImageUrl, InvalidSubstance, LabResult, PriceTier,
+    ProductDetails, Substance, TierBasis, TierUnit, VariantDetails,
+};
 pub use dropped_input::DroppedInput;
 pub use event::{Action, EntityKind, Event, Link, LinkKind, LinkedRef, LocationRef, Origin, Payload};
 pub use id::{

@@ -10,6 +10,7 @@ mod unit;
 pub use unit::PotencyUnit;
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Upper limit of characters in the text of a measurement.
@@ -33,7 +34,8 @@ pub enum InvalidPotency {
 }
 
 /// The amount of one cannabinoid in a product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Potency {
     /// An amount, or a range of amounts where batches or analyses differ.
     Measured(PotencyRange),

@@ -4,6 +4,7 @@
 //! statements over whole sets.
 
 mod changes;
+mod details;
 mod facts;
 
 use crate::{
@@ -12,17 +13,19 @@ use crate::{
     StoreId, TenantId, Timestamp, VariantId, VersionNumber,
     promotion::{Activity, Promotion},
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub use crate::conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use changes::Changes;
+pub use details::{KeptProductDetails, KeptVariantDetails};
 pub use facts::{
     Changed, ConnectionFacts, ExternalKey, Facts, FirstKeys, Linked, Links, Mirrors, Ours, RowKeys,
     SkuCandidate, WriteLogEntry,
 };
 
 /// A field with the time of the change that set it. The later change wins, field by field.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clocked<T> {
     /// The value.
     pub value: T,
@@ -51,6 +54,8 @@ pub struct ProductRow {
     pub status: Option<Clocked<ProductStatus>>,
     /// The tags.
     pub tags: Option<Clocked<Vec<String>>>,
+    /// The images and attributes.
+    pub details: KeptProductDetails,
     /// Time at which a platform reported that the product no longer exists.
     pub deleted_at: Option<Timestamp>,
 }
@@ -76,6 +81,8 @@ pub struct VariantRow {
     pub price: Option<Clocked<Money>>,
     /// The former price; `None` inside is empty on purpose.
     pub compare_at_price: Option<Clocked<Option<Money>>>,
+    /// The images, lab results and prices by quantity.
+    pub details: KeptVariantDetails,
 }
 
 /// An order of a store, as last reported.
@@ -131,7 +138,7 @@ pub struct PromotionRow {
     pub promotion: Promotion,
     /// Time at which the platform reported that the promotion no longer exists.
     pub deleted_at: Option<Timestamp>,
-    /// The last begin or end that was told; `None` while it never was active.
+    /// The last begin or end that was announced; `None` while it never was active.
     pub activity: Option<Activity>,
     /// Time up to which `activity` accounts for every begin and end: that of the last change of the promotion, or of the
     /// last begin or end.

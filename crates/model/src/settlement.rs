@@ -24,7 +24,7 @@ impl PaymentLabel {
     /// Checks a name; white space around it doesn't count. Refuses what may contain a number of a card or an account.
     pub fn new(text: &str) -> Result<Self, InvalidPaymentLabel> {
         let text = text.trim();
-        let digits = text.chars().filter(|letter| letter.is_numeric()).count();
+        let digits = text.chars().filter(|character| character.is_numeric()).count();
         let fits = !text.is_empty() && text.chars().count() <= Self::CHARS_MAX && digits <= Self::DIGITS_MAX;
         if fits && !text.chars().any(char::is_control) {
             Ok(Self(text.to_owned()))
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_label_names_a_method_and_contains_no_number_of_a_card() {
-        for text in ["Cash", " Visa ", "Visa 1", "com.clover.tender.cash", "Überweisung"] {
+        for text in ["Cash", " Visa ", "Visa 1", "Überweisung"] {
             assert_eq!(PaymentLabel::new(text).unwrap().as_str(), text.trim(), "{text}");
         }
         let long = "x".repeat(65);

@@ -9,6 +9,7 @@
 mod blaze;
 mod clover;
 mod contract;
+mod details;
 mod field;
 mod flowhub;
 mod json;

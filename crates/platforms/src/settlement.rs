@@ -7,9 +7,9 @@ use stage::{Reject, RejectClass};
 /// The kind of a method of payment that a platform or a merchant names freely. A name of several words, or one that isn't
 /// known, is of another kind: `Debit` is a card, `Debit memo` may be none.
 pub(crate) fn kind(name: &str) -> PaymentKind {
-    let letters: String =
-        name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    match letters.as_str() {
+    let word: String =
+        name.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    match word.as_str() {
         "cash" => PaymentKind::Cash,
         "debit" | "debitcard" => PaymentKind::DebitCard,
         "card" | "credit" | "creditcard" => PaymentKind::Card,

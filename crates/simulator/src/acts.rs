@@ -31,6 +31,17 @@ impl State {
         Ok(((), vec![change]))
     }
 
+    pub(crate) fn edit_barcode(&mut self, variant: &str, code: &str, now: Instant) -> Acted<()> {
+        let (product, held) = self.ledger.find(variant).ok_or(Impossible::UnknownItem)?;
+        let (product, variant) = (product.id.clone(), held.id.clone());
+        let change = self.ledger.edit(&product, Some(&variant), now, |product, index| {
+            if let Some(variant) = index.and_then(|index| product.variants.get_mut(index)) {
+                variant.barcode = Some(code.to_owned());
+            }
+        })?;
+        Ok(((), vec![change]))
+    }
+
     pub(crate) fn edit_description(&mut self, product: &str, description: &str, now: Instant) -> Acted<()> {
         let shown = self.rendered(description);
         let change = self.ledger.edit(product, None, now, |product, _| product.description = shown)?;

@@ -86,6 +86,11 @@ impl ShopHandle {
         self.act(|state, now| state.edit_title(product, title, now))
     }
 
+    /// Sets the bar code of a variant; without effect where the simulator reports none.
+    pub fn edit_barcode(&self, variant: &str, code: &str) -> Result<(), Impossible> {
+        self.act(|state, now| state.edit_barcode(variant, code, now))
+    }
+
     /// Takes a product with all its variants off sale permanently.
     pub fn delete_product(&self, product: &str) -> Result<(), Impossible> {
         self.act(|state, now| Ok(((), vec![state.ledger.delete(product, now)?])))

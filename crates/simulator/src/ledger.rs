@@ -34,6 +34,7 @@ pub(crate) struct Variant {
     pub(crate) id: String,
     pub(crate) item: String,
     pub(crate) sku: String,
+    pub(crate) barcode: Option<String>,
     pub(crate) name: String,
     pub(crate) price_minor: i64,
     /// True if its stock is counted.

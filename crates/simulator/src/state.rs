@@ -215,6 +215,7 @@ impl State {
             id,
             item,
             sku: new.sku.clone(),
+            barcode: None,
             name: "Regular".to_owned(),
             price_minor: new.price_minor,
             tracked: true,

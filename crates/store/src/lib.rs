@@ -68,7 +68,7 @@ pub use parked::ParkedNotice;
 pub use promotions::{LookedAt, PromotionLine, PromotionToLookAt};
 pub use provision::{LocationSetup, StoreSetup};
 pub use rebuild::{Difference, RebuildRun, Rebuilding, StoreToRebuild, Wrong};
-pub use show::{LevelLine, MirrorLine, StoreView};
+pub use show::{DetailsLine, LevelLine, MirrorLine, StoreView};
 pub use vault::{Sealed, Vault, VaultError};
 
 use error::{ANSWER_GRACE, within};

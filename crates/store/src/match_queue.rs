@@ -26,7 +26,8 @@ pub struct DueVariant {
     pub variant: VariantId,
     /// True if just its own matches are decided again.
     pub is_item_only: bool,
-    marks: i64,
+    /// The number of its changes since it was last compared.
+    pub marks: i64,
 }
 
 /// An item of a platform that is linked to a variant.
@@ -49,14 +50,18 @@ pub struct MatchVariant {
     pub tenant: TenantId,
     /// The items that are linked to it; none if no platform has it.
     pub items: Vec<LinkedItem>,
-    /// True if its product has no other variant, not even one that no platform has any more.
-    pub is_alone_ever: bool,
-    product_title: Option<String>,
-    title: Option<String>,
-    vendor: Option<String>,
-    sku: Option<String>,
-    barcode: Option<String>,
-    is_alone: bool,
+    /// True if no other variant of its product is on sale anywhere.
+    pub is_alone: bool,
+    /// The title of its product.
+    pub product_title: Option<String>,
+    /// Its title.
+    pub title: Option<String>,
+    /// The vendor of its product.
+    pub vendor: Option<String>,
+    /// The merchant's number.
+    pub sku: Option<String>,
+    /// The bar code.
+    pub barcode: Option<String>,
 }
 
 impl MatchVariant {
@@ -253,13 +258,12 @@ fn read(row: &PgRow) -> Result<MatchVariant, StoreError> {
         id: id(row, "id")?,
         tenant: id(row, "tenant")?,
         items,
-        is_alone_ever: row.try_get("is_alone_ever")?,
+        is_alone: row.try_get("is_alone")?,
         product_title: row.try_get("product_title")?,
         title: row.try_get("title")?,
         vendor: row.try_get("vendor")?,
         sku: row.try_get("sku")?,
         barcode: row.try_get("barcode")?,
-        is_alone: row.try_get("is_alone")?,
     })
 }
 
@@ -318,7 +322,6 @@ statements! {
 
     const WITH_TEXTS: ByKey(text, text[]) = "
         SELECT v.id, v.tenant, v.title, v.sku, v.barcode, p.title AS product_title, p.vendor,
-            NOT EXISTS (SELECT FROM variants o WHERE o.product = v.product AND o.id <> v.id) AS is_alone_ever,
             NOT EXISTS (SELECT FROM variants o
                         JOIN links k ON k.internal = o.id AND k.kind = 'variant' AND k.retired_at IS NULL
                         WHERE o.product = v.product AND o.id <> v.id) AS is_alone,

@@ -183,14 +183,17 @@ impl Store {
         Ok(self.execute(statement).await?.rows_affected())
     }
 
-    /// Changes the state of matches, unless a person decided about them meanwhile.
+    /// Changes the state of matches, unless a person decided about them meanwhile. Other items that may be the same
+    /// variants are to be decided again: one of several that were alike may be left alone.
     pub async fn end_matches(&self, ids: &[i64], end: MatchEnd, note: &str) -> Result<u64, StoreError> {
         let statement = match end {
             MatchEnd::Linked => query(LINKED).bind(ids.to_vec()),
             MatchEnd::Undone => query(UNDONE).bind(ids.to_vec()).bind(note.to_owned()),
             MatchEnd::Superseded => query(SUPERSEDED).bind(ids.to_vec()).bind(note.to_owned()),
         };
-        Ok(self.execute(statement).await?.rows_affected())
+        let ended = self.execute(statement).await?.rows_affected();
+        self.execute(query(ADD_RIVALS).bind(ids.to_vec())).await?;
+        Ok(ended)
     }
 
     /// Notes that the intake has the instruction of a match.
@@ -365,8 +368,8 @@ statements! {
         WHERE m.state IN ('proposed', 'rejected', 'superseded')";
 
     const LINKED: ByKey(int8[]) = "
-        UPDATE match_candidates SET linked_at = now(), changed_at = now()
-        WHERE id = ANY($1) AND state IN ('automatic', 'accepted') AND linked_at IS NULL";
+        UPDATE match_candidates SET linked_at = coalesce(linked_at, now()), changed_at = now()
+        WHERE id = ANY($1) AND state IN ('automatic', 'accepted')";
 
     const UNDONE: ByKey(int8[], text) = "
         UPDATE match_candidates SET state = 'rejected', was_rejected = true, note = $2, changed_at = now()
@@ -375,6 +378,14 @@ statements! {
     const SUPERSEDED: ByKey(int8[], text) = "
         UPDATE match_candidates SET state = 'superseded', note = $2, changed_at = now()
         WHERE id = ANY($1) AND state IN ('proposed', 'automatic', 'accepted')";
+
+    const ADD_RIVALS: ByKey(int8[]) = "
+        INSERT INTO match_due AS d (tenant, store, variant, is_item_only)
+        SELECT DISTINCT r.tenant, r.store, r.variant, true
+        FROM match_candidates m
+        CROSS JOIN LATERAL (SELECT * FROM match_candidates k WHERE k.candidate = m.candidate OFFSET 0) AS r
+        WHERE m.id = ANY($1) AND r.state = 'proposed' AND r.id <> m.id ORDER BY r.variant
+        ON CONFLICT (store, variant) DO UPDATE SET marks = d.marks + 1";
 
     const INSTRUCTED: ByKey(int8) =
         "UPDATE match_candidates SET instructed_at = coalesce(instructed_at, now()) WHERE id = $1";

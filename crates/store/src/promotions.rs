@@ -24,7 +24,7 @@ pub struct PromotionToLookAt {
     pub origin: Origin,
     /// The promotion.
     pub promotion: Promotion,
-    /// The last begin or end that was told.
+    /// The last begin or end that was announced.
     pub activity: Option<Activity>,
     /// Time up to which that accounts for every begin and end.
     pub watched_from: Timestamp,
@@ -34,7 +34,7 @@ pub struct PromotionToLookAt {
     pub zone: String,
 }
 
-/// A promotion of which everything was told.
+/// A promotion of which everything was announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookedAt {
     /// Our id.
@@ -56,7 +56,7 @@ pub struct PromotionLine {
     pub connection: ConnectionId,
     /// The promotion.
     pub promotion: Promotion,
-    /// The last begin or end that was told.
+    /// The last begin or end that was announced.
     pub activity: Option<Activity>,
     /// The name of the store's time zone, as it was entered.
     pub zone: String,

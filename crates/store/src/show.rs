@@ -4,18 +4,39 @@ use crate::{
     LISTED_ROWS, Store, StoreError,
     columns::{id, quantity},
     mirrors,
+    row::Row as _,
     statement::{query, statements},
 };
-use model::{LocationId, Mirror, PlatformName, Quantity, StoreId, VariantId};
+use model::{
+    LocationId, Mirror, Order, PlatformName, Quantity, StoreId, VariantId,
+    record::{KeptProductDetails, KeptVariantDetails},
+};
 use sqlx::Row as _;
 
-/// A store's levels and its platforms' mirrors.
+/// A store's levels, its platforms' mirrors, and what only the record has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreView {
     /// The store's levels.
     pub levels: Vec<LevelLine>,
     /// The mirrors of levels, prices and texts.
     pub mirrors: Vec<MirrorLine>,
+    /// The variants that have details, or whose products have.
+    pub details: Vec<DetailsLine>,
+    /// The orders, the latest first.
+    pub orders: Vec<Order>,
+}
+
+/// The details of a variant and of its product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DetailsLine {
+    /// The variant.
+    pub variant: VariantId,
+    /// The product's name.
+    pub product_title: Option<String>,
+    /// The product's details.
+    pub of_product: KeptProductDetails,
+    /// The variant's details.
+    pub of_variant: KeptVariantDetails,
 }
 
 /// One level.
@@ -47,9 +68,35 @@ pub struct MirrorLine {
 }
 
 impl Store {
-    /// Returns the levels and mirrors of a store, at most [`LISTED_ROWS`] of each.
+    /// Returns the levels, mirrors, details and orders of a store, at most [`LISTED_ROWS`] of each.
     pub async fn show_store(&self, store: &StoreId) -> Result<StoreView, StoreError> {
-        Ok(StoreView { levels: self.levels_of(store).await?, mirrors: self.mirrors_of(store).await? })
+        Ok(StoreView {
+            levels: self.levels_of(store).await?,
+            mirrors: self.mirrors_of(store).await?,
+            details: self.details_of(store).await?,
+            orders: self.orders_of(store).await?,
+        })
+    }
+
+    async fn details_of(&self, store: &StoreId) -> Result<Vec<DetailsLine>, StoreError> {
+        let statement = query(DETAILS).bind(store.as_str().to_owned()).bind(LISTED_ROWS);
+        self.fetch_all(statement)
+            .await?
+            .iter()
+            .map(|row| {
+                Ok(DetailsLine {
+                    variant: id(row, "variant")?,
+                    product_title: row.try_get("product_title")?,
+                    of_product: row.json_or_null("of_product")?.unwrap_or_default(),
+                    of_variant: row.json_or_null("of_variant")?.unwrap_or_default(),
+                })
+            })
+            .collect()
+    }
+
+    async fn orders_of(&self, store: &StoreId) -> Result<Vec<Order>, StoreError> {
+        let statement = query(ORDERS).bind(store.as_str().to_owned()).bind(LISTED_ROWS);
+        self.fetch_all(statement).await?.iter().map(|row| row.json("body")).collect()
     }
 
     async fn levels_of(&self, store: &StoreId) -> Result<Vec<LevelLine>, StoreError> {
@@ -91,6 +138,15 @@ statements! {
         LEFT JOIN products p ON p.id = v.product
         WHERE site.store = $1
         ORDER BY l.variant, l.location LIMIT $2";
+
+    const DETAILS: ByKey(text, int8) = "
+        SELECT v.id AS variant, p.title AS product_title, p.details AS of_product, v.details AS of_variant
+        FROM products p JOIN variants v ON v.product = p.id
+        WHERE p.store = $1 AND (p.details IS NOT NULL OR v.details IS NOT NULL)
+        ORDER BY v.id LIMIT $2";
+
+    const ORDERS: ByKey(text, int8) = "
+        SELECT o.body FROM orders o WHERE o.store = $1 ORDER BY o.placed_at DESC NULLS LAST, o.id LIMIT $2";
 
     const MIRRORS: ByKey(text, int8) = "
         SELECT m.*, c.platform FROM mirrors m JOIN connections c ON c.id = m.connection

@@ -1,6 +1,10 @@
 //! Strategies for property tests: texts, numbers and times of all kinds, within the limits of events and beyond.
 
 use model::{
+    AttributeName, Image, ImageUrl, LabResult, Potency, PriceTier, ProductDetails, Substance, TierBasis,
+    TierUnit, VariantDetails,
+};
+use model::{
     Currency, Customer, ExternalId, InventoryReport, Money, Order, OrderLine, OrderStatus, Patch, Payload,
     Payment, PaymentKind, PaymentLabel, Product, ProductStatus, Quantity, Refund, RefundLine, Settlement,
     StockedAt, TaxLine, Timestamp, Variant,
@@ -46,10 +50,45 @@ pub fn time() -> impl Strategy<Value = Timestamp> {
     prop_oneof![any::<i64>(), 0..300_000_000_000_000_000_i64].prop_map(Timestamp::from_micros)
 }
 
+/// Probability of details and of parts of a settlement: each has texts or amounts beyond the limits, and most payloads shall
+/// be within them.
+const SELDOM: f64 = 0.05;
+
+fn images() -> impl Strategy<Value = Option<Vec<Image>>> {
+    let url =
+        "https://[a-z]{1,9}\\.example/[a-z0-9]{0,9}".prop_filter_map("a URL", |url| ImageUrl::new(&url).ok());
+    option::weighted(SELDOM, vec((url, option::of(text())).prop_map(|(url, alt)| Image { url, alt }), 0..3))
+}
+
+/// The details of products, with any texts.
+pub fn product_details() -> impl Strategy<Value = ProductDetails> {
+    let name = proptest::sample::select(AttributeName::ALL.to_vec());
+    let attributes = option::weighted(SELDOM, proptest::collection::btree_map(name, vec(text(), 0..3), 0..4));
+    (images(), attributes).prop_map(|(images, attributes)| ProductDetails { images, attributes })
+}
+
+/// The details of variants, with any amounts.
+pub fn variant_details() -> impl Strategy<Value = VariantDetails> {
+    let potency =
+        proptest::sample::select(vec!["18.2 %", "14.75-28.31 %", "0 mg", "n.d.", "<LOQ", "<0.1 mg/g"]);
+    let result = ("[A-Z0-9]{1,9}", potency).prop_filter_map("a result", |(substance, potency)| {
+        let (substance, potency) = (Substance::new(&substance).ok()?, Potency::parse(potency, None).ok()??);
+        Some(LabResult { substance, potency })
+    });
+    let tier = (quantity(), money()).prop_map(|(from, price)| PriceTier {
+        from,
+        unit: TierUnit::Gram,
+        price,
+        basis: TierBasis::Unit,
+    });
+    (images(), option::weighted(SELDOM, vec(result, 0..3)), option::weighted(SELDOM, vec(tier, 0..3)))
+        .prop_map(|(images, lab_results, price_tiers)| VariantDetails { images, lab_results, price_tiers })
+}
+
 fn variant() -> impl Strategy<Value = Variant> {
     let texts = (option::of(text()), patch(text()), patch(text()));
-    (external(), option::of(external()), texts, patch(money()), patch(money())).prop_map(
-        |(external, item, (title, sku, barcode), price, compare_at_price)| Variant {
+    (external(), option::of(external()), texts, patch(money()), patch(money()), variant_details()).prop_map(
+        |(external, item, (title, sku, barcode), price, compare_at_price, details)| Variant {
             external,
             item,
             title,
@@ -57,6 +96,7 @@ fn variant() -> impl Strategy<Value = Variant> {
             barcode,
             price,
             compare_at_price,
+            details,
         },
     )
 }
@@ -69,21 +109,37 @@ pub fn product() -> impl Strategy<Value = Product> {
         Just(ProductStatus::Archived)
     ]);
     let texts = (option::of(text()), patch(text()), patch(text()), patch(text()));
-    (external(), texts, status, option::of(vec(text(), 0..4)), vec(variant(), 0..4), any::<bool>()).prop_map(
-        |(external, (title, description, vendor, category), status, tags, variants, variants_complete)| {
-            Product {
+    (
+        external(),
+        texts,
+        status,
+        option::of(vec(text(), 0..4)),
+        (vec(variant(), 0..4), any::<bool>()),
+        product_details(),
+    )
+        .prop_map(
+            |(
                 external,
-                title,
-                description,
-                vendor,
-                category,
+                (title, description, vendor, category),
                 status,
                 tags,
-                variants,
-                variants_complete,
-            }
-        },
-    )
+                (variants, variants_complete),
+                details,
+            )| {
+                Product {
+                    external,
+                    title,
+                    description,
+                    vendor,
+                    category,
+                    status,
+                    tags,
+                    variants,
+                    variants_complete,
+                    details,
+                }
+            },
+        )
 }
 
 fn line() -> impl Strategy<Value = OrderLine> {
@@ -141,7 +197,7 @@ pub fn order() -> impl Strategy<Value = Order> {
 /// Settlements with any amounts, payments and refunds.
 pub fn settlement() -> impl Strategy<Value = Settlement> {
     let kind = prop_oneof![Just(PaymentKind::Cash), Just(PaymentKind::Card), Just(PaymentKind::Other)];
-    let label = option::of(prop_oneof![Just("Cash"), Just("VISA"), Just("com.clover.tender.debit_card")]);
+    let label = option::of(prop_oneof![Just("Cash"), Just("VISA"), Just("Debit card")]);
     let payment = (kind, label, option::of(money()), option::of(money()), option::of(time())).prop_map(
         |(kind, label, amount, tip, paid_at)| Payment {
             method: label.and_then(|label| PaymentLabel::new(label).ok()),
@@ -156,8 +212,12 @@ pub fn settlement() -> impl Strategy<Value = Settlement> {
         .prop_map(|(line, quantity, amount)| RefundLine { line, quantity, amount });
     let refund = (option::of(external()), option::of(money()), option::of(time()), vec(line, 0..3))
         .prop_map(|(external, amount, refunded_at, lines)| Refund { external, amount, refunded_at, lines });
-    let lists = (option::of(vec(tax, 0..3)), option::of(vec(payment, 0..3)), option::of(vec(refund, 0..3)));
-    (option::of(money()), lists).prop_map(|(tip, (taxes, payments, refunds))| Settlement {
+    let lists = (
+        option::weighted(SELDOM, vec(tax, 0..3)),
+        option::weighted(SELDOM, vec(payment, 0..3)),
+        option::weighted(SELDOM, vec(refund, 0..3)),
+    );
+    (option::weighted(SELDOM, money()), lists).prop_map(|(tip, (taxes, payments, refunds))| Settlement {
         tip,
         taxes,
         payments,

@@ -34,6 +34,8 @@ pub struct WorldOptions {
     /// Lines of fetch's section about scheduled reads. Without any, no list is read: most tests count the calls of
     /// notifications.
     pub scheduled_reads: Vec<&'static str>,
+    /// Lines of fetch's section about comparisons of variants.
+    pub matching: Vec<&'static str>,
     /// Further lines of the sections about calls to platforms.
     pub calls_settings: Vec<&'static str>,
     /// Number of events that a new owner of a partition of dedupe reads back.
@@ -204,6 +206,8 @@ impl World {
             lines.push("[service.scheduled_reads]".to_owned());
             lines.push(format!("enabled = {}", !options.scheduled_reads.is_empty()));
             lines.extend(options.scheduled_reads.iter().map(|&line| line.to_owned()));
+            lines.push("[service.matching]".to_owned());
+            lines.extend(options.matching.iter().map(|&line| line.to_owned()));
         }
         if matches!(program, Program::Propagate | Program::Fetch) {
             lines.push("[service.calls]\nallow = [\"http://127.0.0.1:*\"]".to_owned());

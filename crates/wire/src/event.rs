@@ -2,6 +2,7 @@
 
 mod account;
 mod catalog;
+pub(crate) mod details;
 mod promotion;
 mod sales;
 mod settlement;

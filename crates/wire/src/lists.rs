@@ -49,7 +49,18 @@ use Field::{Many, One};
 
 const NONE: Fields = Fields(&[]);
 const TEXTS: Fields = Fields(&[(1, Many(size_of::<String>(), &NONE))]);
-const PRODUCT: Fields = Fields(&[(7, One(&TEXTS)), (8, Many(size_of::<pb::Variant>(), &NONE))]);
+const IMAGES: Fields = Fields(&[(1, Many(size_of::<pb::Image>(), &NONE))]);
+const ATTRIBUTE: Fields = Fields(&[(2, Many(size_of::<String>(), &NONE))]);
+const ATTRIBUTES: Fields = Fields(&[(1, Many(size_of::<pb::Attribute>(), &ATTRIBUTE))]);
+const LAB_RESULTS: Fields = Fields(&[(1, Many(size_of::<pb::LabResult>(), &NONE))]);
+const PRICE_TIERS: Fields = Fields(&[(1, Many(size_of::<pb::PriceTier>(), &NONE))]);
+const VARIANT: Fields = Fields(&[(8, One(&IMAGES)), (9, One(&LAB_RESULTS)), (10, One(&PRICE_TIERS))]);
+const PRODUCT: Fields = Fields(&[
+    (7, One(&TEXTS)),
+    (8, Many(size_of::<pb::Variant>(), &VARIANT)),
+    (10, One(&IMAGES)),
+    (11, One(&ATTRIBUTES)),
+]);
 const REFUND: Fields = Fields(&[(4, Many(size_of::<pb::RefundLine>(), &NONE))]);
 const SETTLEMENT: Fields = Fields(&[
     (2, One(&Fields(&[(1, Many(size_of::<pb::TaxLine>(), &NONE))]))),
@@ -65,7 +76,17 @@ const PROMOTION: Fields = Fields(&[
     (8, Many(size_of::<pb::PromotionTarget>(), &NONE)),
 ]);
 const STOCKED: Fields = Fields(&[(2, Many(size_of::<String>(), &NONE))]);
-const ROW: Fields = Fields(&[(1, One(&Fields(&[(7, One(&TEXTS))])))]);
+const PRODUCT_ROW: Fields = Fields(&[
+    (7, One(&TEXTS)),
+    (9, One(&Fields(&[(1, One(&IMAGES))]))),
+    (10, One(&Fields(&[(1, One(&ATTRIBUTES))]))),
+]);
+const VARIANT_ROW: Fields = Fields(&[
+    (8, One(&Fields(&[(1, One(&IMAGES))]))),
+    (9, One(&Fields(&[(1, One(&LAB_RESULTS))]))),
+    (10, One(&Fields(&[(1, One(&PRICE_TIERS))]))),
+]);
+const ROW: Fields = Fields(&[(1, One(&PRODUCT_ROW)), (2, One(&VARIANT_ROW))]);
 const DELIVERY: Fields = Fields(&[(8, Many(size_of::<pb::Header>(), &NONE))]);
 const EVENT: Fields = Fields(&[
     (9, One(&PRODUCT)),

@@ -15,6 +15,11 @@ use model::{
     promotion::{Activity, Promotion},
     record::{Applied, CatalogRow, Clocked, Effect, MovementReason, ProductRow, VariantRow},
 };
+use model::{
+    AttributeName, Image, ImageUrl, LabResult, Potency, PriceTier, ProductDetails, Substance, TierBasis,
+    TierUnit, VariantDetails,
+    record::{KeptProductDetails, KeptVariantDetails},
+};
 use proptest::prelude::*;
 use stage::{Reject, RejectClass};
 use wire::{BATCH_RECORDS_MAX, DELIVERY_BYTES_MAX, DeadLetter, DecodeError, EventBatch, Original};
@@ -134,6 +139,7 @@ fn payloads() -> Vec<Payload> {
         barcode: Patch::Keep,
         price: Patch::Set(usd(-5)),
         compare_at_price: Patch::Clear,
+        details: variant_details(),
     };
     let product = Product {
         external: external("788032119674292922"),
@@ -145,6 +151,7 @@ fn payloads() -> Vec<Payload> {
         tags: Some(Vec::new()),
         variants: vec![variant],
         variants_complete: false,
+        details: product_details(),
     };
     let bare = Product {
         title: None,
@@ -154,6 +161,7 @@ fn payloads() -> Vec<Payload> {
         tags: None,
         variants: Vec::new(),
         variants_complete: true,
+        details: ProductDetails::default(),
         ..product.clone()
     };
     let line = OrderLine {
@@ -211,6 +219,44 @@ fn payloads() -> Vec<Payload> {
         Payload::Stocked(StockedAt { item: external("i"), locations: Vec::new() }),
     ]);
     payloads
+}
+
+fn image() -> Image {
+    Image { url: ImageUrl::new("https://a.example/b.png").unwrap(), alt: Some("b".to_owned()) }
+}
+
+fn product_details() -> ProductDetails {
+    let attributes = AttributeName::ALL.map(|name| (name, vec![name.as_str().to_owned()]));
+    ProductDetails { images: Some(vec![image()]), attributes: Some(attributes.into()) }
+}
+
+fn variant_details() -> VariantDetails {
+    let result = |text| LabResult {
+        substance: Substance::new("THC").unwrap(),
+        potency: Potency::parse(text, None).unwrap().unwrap(),
+    };
+    let tier = |unit, basis| PriceTier { from: Quantity::parse("3.5").unwrap(), unit, price: usd(5), basis };
+    VariantDetails {
+        images: Some(Vec::new()),
+        lab_results: Some(["14.75-28.31 %", "n.d.", "<0.1 mg/g"].map(result).to_vec()),
+        price_tiers: Some(vec![
+            tier(TierUnit::Piece, TierBasis::Unit),
+            tier(TierUnit::Gram, TierBasis::Whole),
+            tier(TierUnit::Weight, TierBasis::Unknown),
+        ]),
+    }
+}
+
+fn kept_product_details() -> KeptProductDetails {
+    let mut kept = KeptProductDetails::default();
+    kept.take(&product_details(), Timestamp::from_micros(11));
+    kept
+}
+
+fn kept_variant_details() -> KeptVariantDetails {
+    let mut kept = KeptVariantDetails::default();
+    kept.take(&variant_details(), Timestamp::from_micros(12));
+    kept
 }
 
 fn settlement() -> Settlement {
@@ -437,6 +483,7 @@ fn rows() -> Vec<CatalogRow> {
         category: None,
         status: Some(clocked(ProductStatus::Draft)),
         tags: Some(clocked(Vec::new())),
+        details: kept_product_details(),
         deleted_at: Some(Timestamp::from_micros(9)),
     };
     let variant = VariantRow {
@@ -449,8 +496,10 @@ fn rows() -> Vec<CatalogRow> {
         barcode: None,
         price: Some(clocked(usd(0))),
         compare_at_price: Some(clocked(None)),
+        details: kept_variant_details(),
     };
-    let bare = ProductRow { status: None, tags: None, deleted_at: None, ..product.clone() };
+    let details = KeptProductDetails::default();
+    let bare = ProductRow { status: None, tags: None, deleted_at: None, details, ..product.clone() };
     let dear = VariantRow { price: None, compare_at_price: Some(clocked(Some(usd(1)))), ..variant.clone() };
     vec![
         CatalogRow::Product(product),

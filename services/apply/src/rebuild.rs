@@ -68,6 +68,8 @@ impl Rebuilt {
         set(&mut known.category, row.category, at);
         set(&mut known.status, row.status, at);
         set(&mut known.tags, row.tags, at);
+        set(&mut known.details.images, row.details.images, at);
+        set(&mut known.details.attributes, row.details.attributes, at);
         known.deleted_at = row.deleted_at;
     }
 
@@ -81,6 +83,9 @@ impl Rebuilt {
         set(&mut known.barcode, row.barcode, at);
         set(&mut known.price, row.price, at);
         set(&mut known.compare_at_price, row.compare_at_price, at);
+        set(&mut known.details.images, row.details.images, at);
+        set(&mut known.details.lab_results, row.details.lab_results, at);
+        set(&mut known.details.price_tiers, row.details.price_tiers, at);
     }
 
     fn effect(&mut self, event: &Event, effect: Effect) -> Option<Movement> {

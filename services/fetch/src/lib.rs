@@ -111,7 +111,7 @@ pub async fn serve(
     let counting = tokio::spawn(matches::count_waiting(Arc::clone(&shared)));
     let outcome = runner::own_partitions(&service, STAGE, move |run| {
         let shared = Arc::clone(&shared);
-        async move { Box::pin(shared.run_partition(&run)).await }
+        Box::pin(async move { shared.run_partition(&run).await })
     })
     .await;
     listening.abort();

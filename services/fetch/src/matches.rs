@@ -95,7 +95,7 @@ impl Shared {
                 break;
             }
             self.compare_variants(store, limit, &due).await?;
-            runner::kill_point(STAGE, "compared");
+            runner::kill_point(STAGE, "variants_compared");
             self.store.note_compared(store, &due).await?;
         }
         self.link_matches(store).await

@@ -54,7 +54,8 @@ impl Shared {
         let mut notes = tokio::time::interval(NOTE_EVERY);
         notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut schedule = pin!(self.schedule(partition));
-        let mut matching = pin!(self.match_variants(partition));
+        // Boxed: it is as large as all the rest.
+        let mut matching = Box::pin(self.match_variants(partition));
         loop {
             tokio::select! {
                 messages = reader.waiting(MESSAGES_MAX), if worker.under_way.len() < UNDER_WAY_MAX => {

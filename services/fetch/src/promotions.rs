@@ -1,7 +1,7 @@
 //! Watches promotions: at the time at which one begins or ends, an event of it is handed to the intake.
 //!
 //! One worker for the process asks the database for promotions that have to be looked at, in all stores of its partitions.
-//! What it finds out is decided by `model`; what follows is decided by apply, which knows if the promotion was changed
+//! The state at that time is computed by `model`; the event is decided by apply, which knows if the promotion was changed
 //! meanwhile. An event has the same id whoever finds it out, and however often.
 
 use crate::{STAGE, shared::Shared};
@@ -100,7 +100,7 @@ impl Shared {
         }
     }
 
-    /// Hands over what has to be told; else returns when the promotion has to be looked at next.
+    /// Hands over what has to be announced; else returns when the promotion has to be looked at next.
     async fn look_at_promotion(
         &self,
         promotion: &PromotionToLookAt,
@@ -109,7 +109,7 @@ impl Shared {
     ) -> Option<LookedAt> {
         let watched = Watched {
             promotion: &promotion.promotion,
-            told: promotion.activity,
+            announced: promotion.activity,
             from: promotion.watched_from,
             changed_at: promotion.look_at,
         };
@@ -120,14 +120,19 @@ impl Shared {
                 next,
                 zone: promotion.zone.clone(),
             }),
-            WatchedNow::Tell(activity) => {
-                self.tell(promotion, activity, handed_over).await;
+            WatchedNow::Announce(activity) => {
+                self.announce(promotion, activity, handed_over).await;
                 None
             }
         }
     }
 
-    async fn tell(&self, promotion: &PromotionToLookAt, activity: Activity, handed_over: &mut HandedOver) {
+    async fn announce(
+        &self,
+        promotion: &PromotionToLookAt,
+        activity: Activity,
+        handed_over: &mut HandedOver,
+    ) {
         let delivery = delivery(promotion, activity);
         let id = delivery.id;
         if handed_over.get(&promotion.id).is_some_and(|(before, _)| *before == id) {

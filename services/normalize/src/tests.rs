@@ -79,6 +79,7 @@ fn product(title: &str) -> Product {
         tags: None,
         variants: Vec::new(),
         variants_complete: false,
+        details: model::ProductDetails::default(),
     }
 }
 

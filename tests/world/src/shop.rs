@@ -339,6 +339,7 @@ impl Shop {
             barcode: Patch::Keep,
             price: Patch::Set(Money { minor: good.price, currency: self.currency }),
             compare_at_price: Patch::Keep,
+            details: model::VariantDetails::default(),
         };
         let product = Product {
             external: good.product.clone(),
@@ -350,6 +351,7 @@ impl Shop {
             tags: None,
             variants: vec![variant],
             variants_complete: true,
+            details: model::ProductDetails::default(),
         };
         let mut identity = vec!["product".to_owned(), good.product.to_string(), at.to_string()];
         match self.kind {

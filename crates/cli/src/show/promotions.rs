@@ -89,8 +89,9 @@ fn value(line: &PromotionLine, at: Timestamp) -> Value {
         let kind = if matches!(change, Change::Starts(_)) { "starts" } else { "ends" };
         json!({"change": kind, "at": change.at().to_string()})
     });
-    let told =
-        line.activity.map(|told| json!({"is_active": told.is_active, "since": told.since.to_string()}));
+    let announced = line
+        .activity
+        .map(|announced| json!({"is_active": announced.is_active, "since": announced.since.to_string()}));
     json!({
         "platform": line.platform,
         "connection": line.connection,
@@ -98,6 +99,6 @@ fn value(line: &PromotionLine, at: Timestamp) -> Value {
         "zone": zone(line).name(),
         "state": state(line, at),
         "next": next,
-        "told": told,
+        "announced": announced,
     })
 }

@@ -19,13 +19,15 @@ fn product() -> Product {
         tags: None,
         variants: Vec::new(),
         variants_complete: true,
+        details: crate::ProductDetails::default(),
     }
 }
 
 fn variant() -> Variant {
     let (sku, barcode) = (Patch::Keep, Patch::Keep);
     let (price, compare_at_price) = (Patch::Keep, Patch::Keep);
-    Variant { external: id(), item: None, title: None, sku, barcode, price, compare_at_price }
+    let details = crate::VariantDetails::default();
+    Variant { external: id(), item: None, title: None, sku, barcode, price, compare_at_price, details }
 }
 
 fn order() -> Order {

@@ -1,18 +1,18 @@
-//! The activity of a promotion: whether it is active and since when, as it is told to whoever follows the store.
+//! The activity of a promotion: whether it is active and since when, as it is announced to whoever follows the store.
 
 use super::{Promotion, is_active, next_change};
 use crate::{Timestamp, Zone};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Time for which begins and ends that nobody observed are followed. Of older ones only the result is told.
+/// Time for which begins and ends that nobody observed are followed. Of older ones only the result is announced.
 pub const MISSED_MAX: Duration = Duration::from_hours(31 * 24);
 /// Upper limit of begins and ends that are followed at once.
 pub const EDGES_MAX: usize = 1_000;
 /// Time after which a promotion is looked at again even if nothing is due: the rules of time zones change with builds.
 pub const LOOK_AGAIN: Duration = Duration::from_hours(24);
 
-/// Whether a promotion is active, and since when.
+/// The activity of a promotion since its last begin or end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Activity {
     /// True from a begin to the next end.
@@ -21,13 +21,13 @@ pub struct Activity {
     pub since: Timestamp,
 }
 
-/// A promotion with what was told of it.
+/// A promotion with what was announced of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Watched<'a> {
     /// The promotion.
     pub promotion: &'a Promotion,
-    /// The last begin or end that was told; `None` if it never was active.
-    pub told: Option<Activity>,
+    /// The last begin or end that was announced; `None` if it never was active.
+    pub announced: Option<Activity>,
     /// Time up to which that accounts for every begin and end.
     pub from: Timestamp,
     /// Time at which something else may have changed it: its report, or another zone of the shop.
@@ -37,9 +37,9 @@ pub struct Watched<'a> {
 /// The result of looking at a promotion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WatchedNow {
-    /// This has to be told: the last begin or end up to now. Of several that nobody observed only the last is told.
-    Tell(Activity),
-    /// Everything was told; the promotion has to be looked at again then, or not before it changes.
+    /// This has to be announced: the last begin or end up to now. Of several that nobody observed only the last is announced.
+    Announce(Activity),
+    /// Everything was announced; the promotion has to be looked at again then, or not before it changes.
     Wait(Option<Timestamp>),
 }
 
@@ -49,12 +49,14 @@ impl Watched<'_> {
         let is_now = is_active(self.promotion, now, zone);
         let edge = self.last_edge(now, zone);
         let since = edge.unwrap_or(self.from.max(self.changed_at)).min(now);
-        let is_news = match self.told {
+        let is_news = match self.announced {
             None => is_now || edge.is_some(),
-            Some(told) => told.is_active != is_now || edge.is_some_and(|edge| edge > told.since),
+            Some(announced) => {
+                announced.is_active != is_now || edge.is_some_and(|edge| edge > announced.since)
+            }
         };
         if is_news {
-            return WatchedNow::Tell(Activity { is_active: is_now, since });
+            return WatchedNow::Announce(Activity { is_active: is_now, since });
         }
         let next =
             next_change(self.promotion, now, zone).map(|change| change.at().min(now.after(LOOK_AGAIN)));

@@ -1,6 +1,7 @@
 //! Maps BLAZE's objects to the model.
 
 mod absent;
+mod details;
 mod levels;
 mod member;
 mod product;

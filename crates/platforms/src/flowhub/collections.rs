@@ -46,11 +46,13 @@ static ALL: [Collection; 4] = [
 
 /// The fields of a row that describe its product: the same for each of its packages, or the product has several prices
 /// or numbers.
-const PRODUCT_FIELDS: [&str; 17] = [
+const PRODUCT_FIELDS: [&str; 23] = [
     "brand",
+    "cannabinoidInformation",
     "category",
     "currencyCode",
     "customCategoryName",
+    "effects",
     "isSoldByWeight",
     "parentProductId",
     "parentProductName",
@@ -58,10 +60,14 @@ const PRODUCT_FIELDS: [&str; 17] = [
     "productDescription",
     "productId",
     "productName",
+    "productPictureURL",
     "productUnitOfMeasure",
     "productWeight",
     "sku",
+    "speciesName",
+    "strainName",
     "tags",
+    "terpenes",
     "variantName",
     "weightTierInformation",
 ];

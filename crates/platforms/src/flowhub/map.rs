@@ -1,6 +1,7 @@
 //! Maps the objects of Flowhub's lists to the model.
 
 mod customer;
+mod details;
 mod levels;
 mod order;
 mod product;

@@ -1,6 +1,7 @@
 //! Maps the objects of Leaflogix' lists to the model.
 
 mod customer;
+mod details;
 mod discount;
 mod levels;
 mod product;

@@ -1,5 +1,6 @@
 //! Maps webhook bodies and read-backs to the model.
 
+mod details;
 mod settlement;
 
 use super::{
@@ -8,10 +9,11 @@ use super::{
     webhooks::{TRIGGERED_AT, WEBHOOK_ID},
 };
 use crate::{MapContext, Mapped, Rows};
+use details::Pictures;
 use model::{
     AccountNotice, Action, Currency, Customer, Delivery, Duty, EntityKind, ExternalId, InventoryReport,
     Order, OrderLine, OrderStatus, Payload, Product, ProductStatus, RawDigest, SourceVersion, Timestamp,
-    Variant,
+    Variant, VariantDetails,
 };
 use serde_json::Value;
 use stage::{Reject, RejectClass};
@@ -144,12 +146,14 @@ fn product(
     if is_variant(root) {
         return Err(Reject::at(RejectClass::Schema, "", "a variant in the place of a product"));
     }
+    let pictures = Pictures::of(root)?;
     let reported = root.rows("variants")?;
     let has_list = reported.is_some();
+    let count = reported.as_ref().map_or(0, Vec::len);
     let (read, unread): (Vec<_>, Vec<_>) = reported
         .unwrap_or_default()
         .into_iter()
-        .map(|reported| variant(&reported?, currency))
+        .map(|reported| variant(&reported?, &|of| pictures.of_variant(of, count), currency))
         .partition(Result::is_ok);
     let variants: Vec<Variant> = read.into_iter().flatten().collect();
     rejected.extend(unread.into_iter().filter_map(Result::err));
@@ -168,6 +172,7 @@ fn product(
         tags: root.tags("tags")?,
         variants,
         variants_complete,
+        details: pictures.of_product(),
     })
 }
 
@@ -198,7 +203,11 @@ fn complete(root: &Object<'_>, ids: &BTreeSet<&ExternalId>) -> Result<bool, Reje
     Ok(true)
 }
 
-fn variant(reported: &Object<'_>, currency: Option<Currency>) -> Result<Variant, Reject> {
+fn variant(
+    reported: &Object<'_>,
+    details: &dyn Fn(&Object<'_>) -> Result<VariantDetails, Reject>,
+    currency: Option<Currency>,
+) -> Result<Variant, Reject> {
     Ok(Variant {
         external: reported.id("id")?,
         item: reported.optional_id("inventory_item_id")?,
@@ -207,6 +216,7 @@ fn variant(reported: &Object<'_>, currency: Option<Currency>) -> Result<Variant,
         barcode: reported.code_patch("barcode")?,
         price: reported.money_patch("price", currency)?,
         compare_at_price: reported.money_patch("compare_at_price", currency)?,
+        details: details(reported)?,
     })
 }
 

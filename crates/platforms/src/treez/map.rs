@@ -2,6 +2,7 @@
 
 mod absent;
 mod customer;
+mod details;
 mod levels;
 mod product;
 mod reported;

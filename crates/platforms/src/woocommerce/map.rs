@@ -1,6 +1,7 @@
 //! Maps webhook bodies and what is read to the model.
 
 mod customer;
+mod details;
 mod level;
 mod order;
 mod product;

@@ -5,7 +5,7 @@ use model::{Customer, Payload};
 use platforms::{Mapped, Platform};
 use std::collections::BTreeMap;
 
-/// What events say, by what they are about: the version, and the values that both sources have.
+/// The contents of events, by their subjects: the version, and the values that both sources have.
 type Said = BTreeMap<String, (Option<i64>, String)>;
 
 /// The platforms that send webhooks and have lists.
@@ -41,6 +41,7 @@ fn said(events: &[Mapped]) -> Said {
             Payload::Deleted { entity, external } => (format!("{entity} {external}"), "deleted".to_owned()),
             Payload::Stocked(_)
             | Payload::Promotion(_)
+            | Payload::Activity { .. }
             | Payload::Account(_)
             | Payload::Activity { .. }
             | Payload::Instruction { .. } => {

@@ -190,7 +190,7 @@ const SUITE: [Requirement; 23] = [
     },
 ];
 
-/// What is decided alike for all platforms: the input, and the tests with their files.
+/// Requirements that are decided alike for all platforms: the input, and the tests with their files.
 const ALIKE: [(&str, &[&str]); 8] = [
     (
         "reports that overtake each other",

@@ -78,7 +78,7 @@ fn shallow_variant(state: &State, variant: &Variant) -> Vec<(&'static str, Node)
         ("sku", Node::text(&variant.sku)),
         ("price", Node::text(notation::amount(variant.price_minor, &state.shop.currency))),
         ("compareAtPrice", Node::Leaf(Value::Null)),
-        ("barcode", Node::Leaf(Value::Null)),
+        ("barcode", Node::Leaf(json!(variant.barcode))),
         ("updatedAt", utc_seconds(variant.updated_at)),
     ]
 }

@@ -138,7 +138,7 @@ fn variant(state: &State, product: &Product, variant: &Variant, position: usize)
         "id": id_number(&variant.id), "admin_graphql_api_id": tree::gid("ProductVariant", &variant.id),
         "product_id": id_number(&product.id), "title": variant.name,
         "price": notation::amount(variant.price_minor, &state.shop.currency), "compare_at_price": null,
-        "sku": variant.sku, "barcode": null, "position": position, "inventory_policy": "deny", "taxable": true,
+        "sku": variant.sku, "barcode": variant.barcode, "position": position, "inventory_policy": "deny", "taxable": true,
         "option1": variant.name, "option2": null, "option3": null, "image_id": null,
         "inventory_item_id": id_number(&variant.item), "inventory_quantity": quantity,
         "old_inventory_quantity": quantity,

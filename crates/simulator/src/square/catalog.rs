@@ -52,6 +52,9 @@ fn variation(state: &State, product: &Product, variant: &Variant, ordinal: usize
     if !variant.sku.is_empty() {
         data.insert("sku".to_owned(), json!(variant.sku));
     }
+    if let Some(code) = &variant.barcode {
+        data.insert("upc".to_owned(), json!(code));
+    }
     data.insert("ordinal".to_owned(), json!(ordinal));
     data.insert("pricing_type".to_owned(), json!("FIXED_PRICING"));
     data.insert("price_money".to_owned(), money(state, variant.price_minor));
@@ -254,6 +257,7 @@ fn written_variant(
         .ok_or_else(|| Refusal::bad("INVALID_VALUE", "Invalid amount.", "item_variation_data.price_money"))?;
     written.name = take_text(&mut data, "name").unwrap_or_default();
     written.sku = take_text(&mut data, "sku").unwrap_or_default();
+    written.barcode = take_text(&mut data, "upc");
     for derived in ["item_id", "ordinal", "pricing_type"] {
         data.remove(derived);
     }
@@ -261,6 +265,7 @@ fn written_variant(
     let same = written.price_minor == variant.price_minor
         && written.name == variant.name
         && written.sku == variant.sku
+        && written.barcode == variant.barcode
         && written.extra == variant.extra;
     if !same {
         written.version = version;

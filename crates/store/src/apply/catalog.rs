@@ -43,6 +43,7 @@ fn read_product(row: &Row) -> Result<ProductRow, StoreError> {
         category: clocked_text(row, "category", "category_at")?,
         status: status.transpose()?,
         tags: clocked(row, tags, "tags_at")?,
+        details: row.json_or_null("details")?.unwrap_or_default(),
         deleted_at: time_or_null(row, "deleted_at")?,
     })
 }
@@ -71,6 +72,7 @@ fn read_variant(row: &Row) -> Result<VariantRow, StoreError> {
         barcode: clocked_text(row, "barcode", "barcode_at")?,
         price: clocked(row, price, "price_at")?,
         compare_at_price: compared_at.map(|at| Clocked { value: compare_at_price, at }),
+        details: row.json_or_null("details")?.unwrap_or_default(),
     })
 }
 
@@ -105,6 +107,8 @@ fn clocks<'a, R: 'a, T: 'a>(
 
 pub(super) fn write_products(products: &BTreeMap<ProductId, ProductRow>) -> Result<Bound, StoreError> {
     let rows = || products.values();
+    let details =
+        |product: &ProductRow| (!product.details.is_unknown()).then(|| json(&product.details)).transpose();
     let tags = |product: &ProductRow| product.tags.as_ref().map(|tags| json(&tags.value)).transpose();
     Ok(query(WRITE_PRODUCTS)
         .bind(rows().map(|product| product.id.as_str()).collect::<Vec<_>>())
@@ -122,14 +126,17 @@ pub(super) fn write_products(products: &BTreeMap<ProductId, ProductRow>) -> Resu
         .bind(clocks(rows(), |product| &product.status))
         .bind(rows().map(tags).collect::<Result<Vec<_>, _>>()?)
         .bind(clocks(rows(), |product| &product.tags))
-        .bind(rows().map(|product| product.deleted_at.map(model::Timestamp::as_chrono)).collect::<Vec<_>>()))
+        .bind(rows().map(|product| product.deleted_at.map(model::Timestamp::as_chrono)).collect::<Vec<_>>())
+        .bind(rows().map(details).collect::<Result<Vec<_>, _>>()?))
 }
 
-pub(super) fn write_variants(variants: &BTreeMap<VariantId, VariantRow>) -> Bound {
+pub(super) fn write_variants(variants: &BTreeMap<VariantId, VariantRow>) -> Result<Bound, StoreError> {
     let rows = || variants.values();
     let price = |variant: &VariantRow| Some(variant.price.as_ref()?.value);
     let compared = |variant: &VariantRow| variant.compare_at_price.as_ref()?.value;
-    query(WRITE_VARIANTS)
+    let details =
+        |variant: &VariantRow| (!variant.details.is_unknown()).then(|| json(&variant.details)).transpose();
+    Ok(query(WRITE_VARIANTS)
         .bind(rows().map(|variant| variant.id.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|variant| variant.tenant.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|variant| variant.store.as_str()).collect::<Vec<_>>())
@@ -152,6 +159,7 @@ pub(super) fn write_variants(variants: &BTreeMap<VariantId, VariantRow>) -> Boun
                 .collect::<Vec<_>>(),
         )
         .bind(clocks(rows(), |variant| &variant.compare_at_price))
+        .bind(rows().map(details).collect::<Result<Vec<_>, _>>()?))
 }
 
 statements! {
@@ -163,17 +171,17 @@ statements! {
 
     const WRITE_PRODUCTS: ByKey(
         text[], text[], text[], text[], timestamptz[], text[], timestamptz[], text[], timestamptz[],
-        text[], timestamptz[], text[], timestamptz[], text[], timestamptz[], timestamptz[]
+        text[], timestamptz[], text[], timestamptz[], text[], timestamptz[], timestamptz[], text[]
     ) = "
         INSERT INTO products (id, tenant, store, title, title_at, description, description_at, vendor, vendor_at,
-            category, category_at, status, status_at, tags, tags_at, deleted_at)
+            category, category_at, status, status_at, tags, tags_at, deleted_at, details)
         SELECT id, tenant, store, title, title_at, description, description_at, vendor, vendor_at, category,
-            category_at, status, status_at, tags::jsonb, tags_at, deleted_at
+            category_at, status, status_at, tags::jsonb, tags_at, deleted_at, details::jsonb
         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::timestamptz[],
                 $8::text[], $9::timestamptz[], $10::text[], $11::timestamptz[], $12::text[], $13::timestamptz[],
-                $14::text[], $15::timestamptz[], $16::timestamptz[])
+                $14::text[], $15::timestamptz[], $16::timestamptz[], $17::text[])
             AS u(id, tenant, store, title, title_at, description, description_at, vendor, vendor_at, category,
-                category_at, status, status_at, tags, tags_at, deleted_at)
+                category_at, status, status_at, tags, tags_at, deleted_at, details)
         ON CONFLICT (id) DO UPDATE
         SET title = excluded.title, title_at = excluded.title_at,
             description = excluded.description, description_at = excluded.description_at,
@@ -181,23 +189,29 @@ statements! {
             category = excluded.category, category_at = excluded.category_at,
             status = excluded.status, status_at = excluded.status_at,
             tags = excluded.tags, tags_at = excluded.tags_at,
-            deleted_at = excluded.deleted_at";
+            deleted_at = excluded.deleted_at, details = excluded.details";
 
     const WRITE_VARIANTS: ByKey(
         text[], text[], text[], text[], text[], timestamptz[], text[], timestamptz[], text[],
-        timestamptz[], int8[], text[], timestamptz[], int8[], text[], timestamptz[]
+        timestamptz[], int8[], text[], timestamptz[], int8[], text[], timestamptz[], text[]
     ) = "
         INSERT INTO variants (id, tenant, store, product, title, title_at, sku, sku_at, barcode, barcode_at,
             price_minor, price_currency, price_at, compare_at_price_minor, compare_at_price_currency,
-            compare_at_price_at)
-        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
+            compare_at_price_at, details)
+        SELECT id, tenant, store, product, title, title_at, sku, sku_at, barcode, barcode_at, price_minor,
+            price_currency, price_at, compare_at_price_minor, compare_at_price_currency, compare_at_price_at,
+            details::jsonb
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
             $8::timestamptz[], $9::text[], $10::timestamptz[], $11::int8[], $12::text[], $13::timestamptz[],
-            $14::int8[], $15::text[], $16::timestamptz[])
+            $14::int8[], $15::text[], $16::timestamptz[], $17::text[])
+            AS u(id, tenant, store, product, title, title_at, sku, sku_at, barcode, barcode_at, price_minor,
+                price_currency, price_at, compare_at_price_minor, compare_at_price_currency, compare_at_price_at,
+                details)
         ON CONFLICT (id) DO UPDATE
         SET product = excluded.product, title = excluded.title, title_at = excluded.title_at,
             sku = excluded.sku, sku_at = excluded.sku_at, barcode = excluded.barcode, barcode_at = excluded.barcode_at,
             price_minor = excluded.price_minor, price_currency = excluded.price_currency, price_at = excluded.price_at,
             compare_at_price_minor = excluded.compare_at_price_minor,
             compare_at_price_currency = excluded.compare_at_price_currency,
-            compare_at_price_at = excluded.compare_at_price_at";
+            compare_at_price_at = excluded.compare_at_price_at, details = excluded.details";
 }

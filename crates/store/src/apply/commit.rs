@@ -44,7 +44,7 @@ pub(super) fn writes(
         writes.add(catalog::write_products(&changes.products)?);
     }
     if !changes.variants.is_empty() {
-        writes.add(catalog::write_variants(&changes.variants));
+        writes.add(catalog::write_variants(&changes.variants)?);
     }
     if !changes.orders.is_empty() {
         writes.add(trade::write_orders(&changes.orders)?);

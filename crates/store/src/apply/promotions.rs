@@ -29,7 +29,7 @@ pub(super) fn promotions(loads: &mut Loads, keys: &BTreeSet<PromotionId>) {
     });
 }
 
-/// Reads what was told of a promotion.
+/// Reads what was announced of a promotion.
 pub(crate) fn activity(row: &impl crate::row::Row) -> Result<Option<Activity>, StoreError> {
     let is_active = row.value("is_active")?;
     Ok(time_or_null(row, "active_since")?.map(|since| Activity { is_active, since }))

@@ -44,6 +44,7 @@ pub(super) fn product(row: &ProductRow) -> Row {
             "status": value(row.status.as_ref()).map(|status: &ProductStatus| status.as_str()),
             "status_at": clock(row.status.as_ref()),
             "tags": value(row.tags.as_ref()), "tags_at": clock(row.tags.as_ref()),
+            "details": (!row.details.is_unknown()).then_some(&row.details),
             "deleted_at": row.deleted_at.map(time),
         }),
     }
@@ -62,6 +63,7 @@ pub(super) fn variant(row: &VariantRow) -> Row {
             "price_minor": minor(price), "price_currency": currency(price), "price_at": clock(row.price.as_ref()),
             "compare_at_price_minor": minor(compared), "compare_at_price_currency": currency(compared),
             "compare_at_price_at": clock(row.compare_at_price.as_ref()),
+            "details": (!row.details.is_unknown()).then_some(&row.details),
         }),
     }
 }

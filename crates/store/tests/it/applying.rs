@@ -1,4 +1,5 @@
 use crate::{
+    details::{product_details, settlement, variant_details},
     fixture::{
         Database, PARTITION, at, commit, commit_silently, connection_id, decide_level, empty_database, event,
         event_outcome, external, level_key, level_mirror_key, location, pieces, report, report_of, reported,
@@ -9,9 +10,8 @@ use crate::{
 };
 use model::{
     BaselineRule, Currency, Customer, CustomerId, FieldKey, LevelMirror, LevelOutcome, LocationId, Mirror,
-    Money, Order, OrderId, OrderLine, OrderStatus, Outcome, Patch, Payment, PaymentKind, PaymentLabel,
-    PlatformName, ProductId, ProductStatus, Quantity, Settlement, StoreId, TaxLine, TenantId, TextMirror,
-    VariantId, VersionNumber,
+    Money, Order, OrderId, OrderLine, OrderStatus, Outcome, Patch, PlatformName, ProductId, ProductStatus,
+    Quantity, StoreId, TenantId, TextMirror, VariantId, VersionNumber,
     record::{
         Changed, Changes, Clocked, Conflict, ConflictKind, ConnectionFacts, CustomerRow, Erasure, Facts,
         FirstKeys, Links, OrderRow, Ours, ProductRow, RowKeys, SkuCandidate, StoreStep, VariantRow,
@@ -40,6 +40,7 @@ fn product() -> ProductRow {
         category: Some(clocked("Drinks".to_owned())),
         status: Some(clocked(ProductStatus::Active)),
         tags: Some(clocked(vec!["green".to_owned(), "naïve \"quoted\", {braced}".to_owned()])),
+        details: product_details(),
         deleted_at: None,
     }
 }
@@ -56,22 +57,7 @@ fn variant_row(id: &str, sku: &str) -> VariantRow {
         barcode: None,
         price: Some(clocked(Money { minor: 1_999, currency: usd })),
         compare_at_price: Some(clocked(None)),
-    }
-}
-
-fn settlement() -> Settlement {
-    let usd = Currency::new("USD").unwrap();
-    let card = Payment {
-        card_brand: PaymentLabel::new("VISA").ok(),
-        amount: Some(Money { minor: 2_300, currency: usd }),
-        paid_at: Some(at(2)),
-        ..Payment::of(PaymentKind::Card)
-    };
-    Settlement {
-        tip: Some(Money { minor: 300, currency: usd }),
-        taxes: Some(vec![TaxLine { name: None, amount: Money { minor: 0, currency: usd } }]),
-        payments: Some(vec![card]),
-        refunds: Some(Vec::new()),
+        details: variant_details(),
     }
 }
 

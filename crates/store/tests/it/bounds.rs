@@ -9,7 +9,8 @@ use model::{
     PromotionId, Quantity, TenantId, VariantId, VersionNumber,
     promotion::Promotion,
     record::{
-        Changes, Clocked, CustomerRow, FirstKeys, OrderRow, ProductRow, PromotionRow, RowKeys, VariantRow,
+        Changes, Clocked, CustomerRow, FirstKeys, KeptProductDetails, KeptVariantDetails, OrderRow,
+        ProductRow, PromotionRow, RowKeys, VariantRow,
     },
 };
 use proptest::{
@@ -66,6 +67,7 @@ fn add_product(changes: &mut Changes, number: usize, product: Product) {
                 Patch::Clear => Some(clocked(None)),
                 Patch::Set(money) => Some(clocked(Some(money))),
             },
+            details: kept_variant(&variant.details),
         };
         changes.variants.insert(row.id.clone(), row);
     }
@@ -79,9 +81,22 @@ fn add_product(changes: &mut Changes, number: usize, product: Product) {
         category: text(product.category),
         status: product.status.map(clocked),
         tags: product.tags.map(clocked),
+        details: kept_product(&product.details),
         deleted_at: None,
     };
     changes.products.insert(id, row);
+}
+
+fn kept_product(details: &model::ProductDetails) -> KeptProductDetails {
+    let mut kept = KeptProductDetails::default();
+    kept.take(details, at(1));
+    kept
+}
+
+fn kept_variant(details: &model::VariantDetails) -> KeptVariantDetails {
+    let mut kept = KeptVariantDetails::default();
+    kept.take(details, at(1));
+    kept
 }
 
 fn add_order(changes: &mut Changes, number: usize, order: Order) {

@@ -112,6 +112,7 @@ pub(crate) fn catalog() -> Changes {
         category: None,
         status: None,
         tags: None,
+        details: model::record::KeptProductDetails::default(),
         deleted_at: None,
     };
     let row = VariantRow {
@@ -124,6 +125,7 @@ pub(crate) fn catalog() -> Changes {
         barcode: None,
         price: Some(Clocked { value: usd(1_250), at: at(1) }),
         compare_at_price: None,
+        details: model::record::KeptVariantDetails::default(),
     };
     let mut changes = reported(1, "a", 10, 10);
     changes.products = BTreeMap::from([(product.id.clone(), product)]);

@@ -10,6 +10,7 @@ mod collections;
 mod conflicts;
 mod connection_states;
 mod desired;
+mod details;
 mod fixture;
 mod matches;
 mod mirrors;

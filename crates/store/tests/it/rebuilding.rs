@@ -5,7 +5,10 @@ use model::{
     Currency, Money, Order, OrderId, OrderStatus, ProductId, ProductStatus, PromotionId, Quantity,
     Settlement, TenantId, VariantId, VersionNumber,
     promotion::Promotion,
-    record::{Clocked, Movement, OrderRow, ProductRow, PromotionRow, State, VariantRow},
+    record::{
+        Clocked, KeptProductDetails, KeptVariantDetails, Movement, OrderRow, ProductRow, PromotionRow, State,
+        VariantRow,
+    },
 };
 use sqlx::{Connection as _, PgConnection, Row as _};
 use std::collections::BTreeMap;
@@ -32,6 +35,7 @@ fn state() -> State {
         category: None,
         status: Some(clocked(ProductStatus::Active, 3)),
         tags: Some(clocked(vec!["a".to_owned(), "b".to_owned()], 4)),
+        details: KeptProductDetails { images: Some(clocked(Vec::new(), 8)), attributes: None },
         deleted_at: None,
     };
     let variant = VariantRow {
@@ -44,6 +48,7 @@ fn state() -> State {
         barcode: None,
         price: Some(clocked(euros(950), 6)),
         compare_at_price: Some(clocked(None, 7)),
+        details: KeptVariantDetails::default(),
     };
     let order = Order {
         external: external("o1"),

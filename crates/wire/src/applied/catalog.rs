@@ -3,11 +3,12 @@
 use crate::{
     DecodeError,
     error::{At as _, required},
+    event::details,
     pb,
 };
 use model::{
-    Money, Origin, ProductId, ProductStatus, Timestamp, VariantId,
-    record::{CatalogRow, Clocked, ProductRow, VariantRow},
+    Image, LabResult, Money, Origin, PriceTier, ProductId, ProductStatus, Timestamp, VariantId,
+    record::{CatalogRow, Clocked, KeptProductDetails, KeptVariantDetails, ProductRow, VariantRow},
 };
 
 impl From<&CatalogRow> for pb::CatalogRow {
@@ -49,6 +50,11 @@ impl From<&ProductRow> for pb::ProductRow {
             status: row.status.as_ref().map(status),
             tags: row.tags.as_ref().map(tags),
             deleted_at_micros: row.deleted_at.map(Timestamp::as_micros),
+            images: row.details.images.as_ref().map(images),
+            attributes: row.details.attributes.as_ref().map(|attributes| pb::ClockedAttributes {
+                value: Some(details::attributes(&attributes.value)),
+                at_micros: attributes.at.as_micros(),
+            }),
         }
     }
 }
@@ -68,6 +74,12 @@ fn product(row: pb::ProductRow, origin: &Origin) -> Result<ProductRow, DecodeErr
         category: row.category.map(from_text),
         status: row.status.map(status).transpose()?,
         tags: row.tags.map(|tags| clocked(tags.values, tags.at_micros)),
+        details: KeptProductDetails {
+            images: row.images.map(from_images).transpose()?,
+            attributes: row.attributes.map(|attributes| {
+                clocked(details::from_attributes(attributes.value.unwrap_or_default()), attributes.at_micros)
+            }),
+        },
         deleted_at: row.deleted_at_micros.map(Timestamp::from_micros),
     })
 }
@@ -86,6 +98,15 @@ impl From<&VariantRow> for pb::VariantRow {
             barcode: row.barcode.as_ref().map(text),
             price: row.price.as_ref().map(|price| money(Some(price.value), price.at)),
             compare_at_price: row.compare_at_price.as_ref().map(|price| money(price.value, price.at)),
+            images: row.details.images.as_ref().map(images),
+            lab_results: row.details.lab_results.as_ref().map(|results| pb::ClockedLabResults {
+                value: Some(details::lab_results(&results.value)),
+                at_micros: results.at.as_micros(),
+            }),
+            price_tiers: row.details.price_tiers.as_ref().map(|tiers| pb::ClockedPriceTiers {
+                value: Some(details::price_tiers(&tiers.value)),
+                at_micros: tiers.at.as_micros(),
+            }),
         }
     }
 }
@@ -109,7 +130,28 @@ fn variant(row: pb::VariantRow, origin: &Origin) -> Result<VariantRow, DecodeErr
         barcode: row.barcode.map(from_text),
         price: row.price.map(price).transpose()?,
         compare_at_price: row.compare_at_price.map(perhaps).transpose()?,
+        details: KeptVariantDetails {
+            images: row.images.map(from_images).transpose()?,
+            lab_results: row.lab_results.map(from_lab_results).transpose()?,
+            price_tiers: row.price_tiers.map(from_price_tiers).transpose()?,
+        },
     })
+}
+
+fn images(images: &Clocked<Vec<Image>>) -> pb::ClockedImages {
+    pb::ClockedImages { value: Some(details::images(&images.value)), at_micros: images.at.as_micros() }
+}
+
+fn from_images(images: pb::ClockedImages) -> Result<Clocked<Vec<Image>>, DecodeError> {
+    Ok(clocked(details::from_images(images.value.unwrap_or_default())?, images.at_micros))
+}
+
+fn from_lab_results(results: pb::ClockedLabResults) -> Result<Clocked<Vec<LabResult>>, DecodeError> {
+    Ok(clocked(details::from_lab_results(results.value.unwrap_or_default())?, results.at_micros))
+}
+
+fn from_price_tiers(tiers: pb::ClockedPriceTiers) -> Result<Clocked<Vec<PriceTier>>, DecodeError> {
+    Ok(clocked(details::from_price_tiers(tiers.value.unwrap_or_default())?, tiers.at_micros))
 }
 
 fn clocked<T>(value: T, at_micros: i64) -> Clocked<T> {

@@ -1,8 +1,11 @@
 //! Products and levels on the wire.
 
-use super::{external, from_text_patch, optional_external, text_patch};
+use super::{details, external, from_text_patch, optional_external, text_patch};
 use crate::{DecodeError, error::At as _, pb};
-use model::{Currency, InventoryReport, Money, Patch, Product, ProductStatus, Quantity, StockedAt, Variant};
+use model::{
+    Currency, InventoryReport, Money, Patch, Product, ProductDetails, ProductStatus, Quantity, StockedAt,
+    Variant, VariantDetails,
+};
 
 impl From<Money> for pb::Money {
     fn from(money: Money) -> Self {
@@ -64,6 +67,8 @@ impl From<&Product> for pb::Product {
             tags: product.tags.clone().map(|values| pb::TextList { values }),
             variants: product.variants.iter().map(pb::Variant::from).collect(),
             variants_complete: product.variants_complete,
+            images: product.details.images.as_deref().map(details::images),
+            attributes: product.details.attributes.as_ref().map(details::attributes),
         }
     }
 }
@@ -82,6 +87,10 @@ impl TryFrom<pb::Product> for Product {
             tags: product.tags.map(|tags| tags.values),
             variants: product.variants.into_iter().map(Variant::try_from).collect::<Result<_, _>>()?,
             variants_complete: product.variants_complete,
+            details: ProductDetails {
+                images: product.images.map(details::from_images).transpose()?,
+                attributes: product.attributes.map(details::from_attributes),
+            },
         })
     }
 }
@@ -96,6 +105,9 @@ impl From<&Variant> for pb::Variant {
             barcode: text_patch(&variant.barcode),
             price: money_patch(&variant.price),
             compare_at_price: money_patch(&variant.compare_at_price),
+            images: variant.details.images.as_deref().map(details::images),
+            lab_results: variant.details.lab_results.as_deref().map(details::lab_results),
+            price_tiers: variant.details.price_tiers.as_deref().map(details::price_tiers),
         }
     }
 }
@@ -111,6 +123,11 @@ impl TryFrom<pb::Variant> for Variant {
             barcode: from_text_patch(variant.barcode),
             price: from_money_patch(variant.price)?,
             compare_at_price: from_money_patch(variant.compare_at_price)?,
+            details: VariantDetails {
+                images: variant.images.map(details::from_images).transpose()?,
+                lab_results: variant.lab_results.map(details::from_lab_results).transpose()?,
+                price_tiers: variant.price_tiers.map(details::from_price_tiers).transpose()?,
+            },
         })
     }
 }

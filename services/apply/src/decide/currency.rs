@@ -3,6 +3,12 @@
 use super::View;
 use model::{Conflict, ConflictEnd, ConflictKind, Event, ExternalId, Money, Patch, Variant};
 
+/// Returns whether an amount is in another currency than the store's.
+pub(super) fn is_foreign(event: &Event, view: &View<'_>, price: Money) -> bool {
+    let currency = view.connection(event).and_then(|connection| connection.currency);
+    currency.is_some_and(|currency| price.currency != currency)
+}
+
 /// The conflict of a price that isn't in the store's currency.
 pub(super) fn mismatch(
     event: &Event,

@@ -14,11 +14,13 @@ use super::{
 };
 use model::{
     Action, Event, ExternalId, FieldKey, FieldMirror, FieldOutcome, FieldValue, Mirror, Money, Outcome,
-    Patch, Product, ProductId, ProductText, TextMirror, Timestamp, Variant, VariantId,
-    record::{Clocked, Effect, ProductRow, VariantRow},
+    Patch, PriceTier, Product, ProductId, ProductText, TextMirror, Timestamp, Variant, VariantDetails,
+    VariantId,
+    record::{Clocked, Effect, KeptProductDetails, KeptVariantDetails, ProductRow, VariantRow},
     sku_key, trimmed_code,
 };
 use stage::Reject;
+use std::borrow::Cow;
 
 /// Decides the report of a product. A report that is stale for the text may still be the first report of a price: our
 /// write of one of them advances only its own version.
@@ -181,6 +183,7 @@ impl<'a> Work<'a> {
         later(&mut row.category, patched(&reported.category), at);
         later(&mut row.status, reported.status, at);
         later(&mut row.tags, reported.tags.clone(), at);
+        row.details.take(&reported.details, at);
         if self.event.action != Action::Deleted {
             row.deleted_at = None;
         }
@@ -232,6 +235,7 @@ impl<'a> Work<'a> {
             }
         };
         later(&mut row.compare_at_price, compare_at, at);
+        row.details.take(&self.in_the_stores_currency(&reported.details), at);
         self.writes.extend(currency::agrees(self.event, self.view, reported).map(Write::ConflictEnd));
         match &reported.price {
             Patch::Set(price) => self.price(&mut row, reported, *price),
@@ -241,6 +245,16 @@ impl<'a> Work<'a> {
         if is_new || row != was {
             self.changed = true;
             self.writes.push(Write::Variant(row));
+        }
+    }
+
+    /// The details of a variant, without prices by quantity if one of them is in another currency.
+    fn in_the_stores_currency<'d>(&self, details: &'d VariantDetails) -> Cow<'d, VariantDetails> {
+        let is_foreign = |tier: &PriceTier| currency::is_foreign(self.event, self.view, tier.price);
+        if details.price_tiers.iter().flatten().any(is_foreign) {
+            Cow::Owned(VariantDetails { price_tiers: None, ..details.clone() })
+        } else {
+            Cow::Borrowed(details)
         }
     }
 
@@ -374,6 +388,7 @@ fn empty_product(event: &Event, id: &ProductId) -> ProductRow {
         category: None,
         status: None,
         tags: None,
+        details: KeptProductDetails::default(),
         deleted_at: None,
     }
 }
@@ -389,5 +404,6 @@ fn empty_variant(event: &Event, id: &VariantId, product: &ProductId) -> VariantR
         barcode: None,
         price: None,
         compare_at_price: None,
+        details: KeptVariantDetails::default(),
     }
 }

@@ -58,8 +58,10 @@ pub(super) fn started_or_ended(
         return Decision::of(Outcome::Stale, "the promotion was changed since");
     }
     match known.activity {
-        Some(told) if told == activity => unchanged(None),
-        Some(told) if activity.since < told.since => Decision::of(Outcome::Stale, "a later one was told"),
+        Some(announced) if announced == activity => unchanged(None),
+        Some(announced) if activity.since < announced.since => {
+            Decision::of(Outcome::Stale, "a later one was announced")
+        }
         _ => applied(Write::Promotion(self::activity(known, activity))),
     }
 }
@@ -73,7 +75,7 @@ fn known<'a>(event: &Event, external: &ExternalId, view: &'a View<'_>) -> Option
     view.facts.promotions.get(&PromotionId::derive(&event.origin.connection, external))
 }
 
-/// The row after the report of a promotion. What was told of its begin or end stays; what follows from the report is
+/// The row after the report of a promotion. What was announced of its begin or end stays; what follows from the report is
 /// watched from its receipt on.
 pub(crate) fn report(event: &Event, promotion: Promotion, known: Option<&PromotionRow>) -> PromotionRow {
     let same = known.filter(|known| known.promotion == promotion);

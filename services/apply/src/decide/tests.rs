@@ -4,6 +4,7 @@ mod accounts;
 mod agreement;
 mod batches;
 mod contacts;
+mod details;
 mod edits;
 mod late;
 mod ledger;
@@ -111,6 +112,7 @@ fn shirt(title: &str, cents: i64) -> Product {
         barcode: Patch::Keep,
         price: Patch::Set(Money { minor: cents, currency: Currency::new("USD").unwrap() }),
         compare_at_price: Patch::Keep,
+        details: model::VariantDetails::default(),
     };
     Product {
         external: external("product"),
@@ -122,6 +124,7 @@ fn shirt(title: &str, cents: i64) -> Product {
         tags: None,
         variants: vec![variant],
         variants_complete: true,
+        details: model::ProductDetails::default(),
     }
 }
 

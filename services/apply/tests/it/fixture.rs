@@ -191,6 +191,7 @@ pub(crate) fn product(shop: usize, number: u64, title: &str, sku: &str) -> Event
         barcode: Patch::Keep,
         price: Patch::Keep,
         compare_at_price: Patch::Keep,
+        details: model::VariantDetails::default(),
     };
     let product = Product {
         external: external("product"),
@@ -202,6 +203,7 @@ pub(crate) fn product(shop: usize, number: u64, title: &str, sku: &str) -> Event
         tags: None,
         variants: vec![variant],
         variants_complete: true,
+        details: model::ProductDetails::default(),
     };
     let at = Timestamp::from_micros(1_800_000_000_000_000 + i64::try_from(number).unwrap());
     Event {

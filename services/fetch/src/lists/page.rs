@@ -28,7 +28,7 @@ impl Lists {
         let target = due.target();
         let page_at = now();
         match Box::pin(self.shared.fetcher.list(due.platform, &target, &wanted, page_at)).await {
-            Ok(page) => self.take_page(due, state, (&read, page_at), page).await,
+            Ok(page) => Box::pin(self.take_page(due, state, (&read, page_at), page)).await,
             Err(error) => self.not_read(due, state, error).await,
         }
     }

@@ -257,3 +257,6 @@ fn joins(item: &MatchVariant, other: &MatchVariant) -> bool {
     let age = |item: &LinkedItem| (item.connected_at, item.connection.clone());
     only_item(other).is_none_or(|other| age(other) < age(own))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Products with their one variant and their levels.
 
-use super::{deleted, is_deleted, levels, required_instant};
+use super::{deleted, details, is_deleted, levels, required_instant};
 use crate::{MapContext, Mapped, Rows, field::Object, text};
 use model::{
     Action, Currency, Delivery, EntityKind, ExternalId, Money, Patch, Payload, Product, ProductStatus,
@@ -78,6 +78,7 @@ fn described(
         barcode: Patch::Keep,
         price,
         compare_at_price,
+        details: details::of_variant(root, currency)?,
     };
     Ok(Product {
         external: external.clone(),
@@ -89,6 +90,7 @@ fn described(
         tags: tags(root)?,
         variants: vec![variant],
         variants_complete: true,
+        details: details::of_product(root)?,
     })
 }
 

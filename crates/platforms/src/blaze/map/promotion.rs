@@ -8,8 +8,11 @@ use model::{
 };
 use stage::{Reject, RejectClass};
 
+/// The kind of target that an id is of.
+type Kind = fn(ExternalId) -> Target;
+
 /// The lists of what a promotion is for: any of them is enough.
-const LISTS: [(&str, fn(ExternalId) -> Target); 4] = [
+const LISTS: [(&str, Kind); 4] = [
     ("productIds", Target::Product),
     ("categoryIds", Target::Category),
     ("brandIds", Target::Brand),

@@ -3,8 +3,8 @@
 use super::{deleted, first, money, time, version};
 use crate::{MapContext, Mapped, Rows, field::Object};
 use model::{
-    Action, EntityKind, ExternalId, InventoryReport, Money, Patch, Payload, Product, ProductStatus, Quantity,
-    RawDigest, Variant,
+    Action, EntityKind, ExternalId, InventoryReport, Money, Patch, Payload, Product, ProductDetails,
+    ProductStatus, Quantity, RawDigest, Variant, VariantDetails,
 };
 use serde_json::json;
 use stage::Reject;
@@ -62,6 +62,8 @@ fn product(root: &Object<'_>, external: ExternalId, context: MapContext) -> Resu
         tags: None,
         variants: vec![variant(root, external.clone(), context)?],
         variants_complete: true,
+        // Items have no images in the API, and attributes are the options in the title.
+        details: ProductDetails::default(),
         external,
     };
     let reported = at.map_or_else(String::new, |at| at.to_string());
@@ -83,6 +85,7 @@ fn variant(root: &Object<'_>, external: ExternalId, context: MapContext) -> Resu
         barcode: root.code_patch("code")?,
         price: price(root, context)?,
         compare_at_price: Patch::Keep,
+        details: VariantDetails::default(),
     })
 }
 

@@ -131,6 +131,20 @@ mod tests {
     }
 
     #[test]
+    fn payments_are_no_part_of_the_identity_which_older_deliveries_have() {
+        let paid =
+            json!({"payments": [{"_id": "p", "paymentType": "Debit", "amount": 4_025, "lastFour": "4242"}]});
+        assert_eq!(mapped(paid.clone()).identity, mapped(json!({})).identity);
+        let order = order_of(paid);
+        let payments = order.settlement.payments.as_deref().unwrap();
+        assert_eq!(
+            (payments[0].kind, payments[0].amount.unwrap().minor),
+            (model::PaymentKind::DebitCard, 4_025)
+        );
+        assert!(!format!("{order:?}").contains("4242"));
+    }
+
+    #[test]
     fn an_order_that_changed_is_another_event_and_one_that_did_not_is_the_same() {
         assert_eq!(mapped(json!({})).identity, mapped(json!({"budtender": "Ada"})).identity);
         assert_ne!(mapped(json!({})).identity, mapped(json!({"voided": true})).identity);

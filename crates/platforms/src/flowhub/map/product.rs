@@ -2,6 +2,7 @@
 
 mod price;
 
+use super::details;
 use crate::{Mapped, field::Object};
 use model::{Action, Delivery, ExternalId, Patch, Payload, Product, RawDigest, Variant};
 use serde_json::json;
@@ -48,6 +49,7 @@ fn described(root: &Object<'_>) -> Result<Product, Reject> {
         variants: variants.into_iter().map(|(id, rows)| variant(id, &rows)).collect::<Result<_, _>>()?,
         // It isn't known if a variant without packages is listed.
         variants_complete: false,
+        details: details::of_product(&rows)?,
     })
 }
 
@@ -65,6 +67,7 @@ fn variant(external: ExternalId, rows: &[&Object<'_>]) -> Result<Variant, Reject
         barcode: Patch::Keep,
         price: agreed(rows, price::price)?,
         compare_at_price: Patch::Keep,
+        details: details::of_variant(rows)?,
     })
 }
 

@@ -1,5 +1,6 @@
 //! A product with its one variant.
 
+use super::details;
 use crate::{MapContext, Mapped, Rows, field::Object};
 use model::{
     Action, Delivery, Money, Patch, Payload, Product, ProductStatus, RawDigest, SourceVersion, Variant,
@@ -38,6 +39,7 @@ fn described(root: &Object<'_>, context: MapContext) -> Result<Product, Reject> 
         barcode: root.code_patch("upc")?,
         price: price(root, context)?,
         compare_at_price: Patch::Keep,
+        details: details::of_variant(root, context)?,
     };
     let status = |is_active| if is_active { ProductStatus::Active } else { ProductStatus::Archived };
     Ok(Product {
@@ -50,6 +52,7 @@ fn described(root: &Object<'_>, context: MapContext) -> Result<Product, Reject> 
         tags: tags(root)?,
         variants: vec![variant],
         variants_complete: true,
+        details: details::of_product(root)?,
     })
 }
 

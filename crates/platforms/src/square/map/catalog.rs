@@ -3,7 +3,8 @@
 use super::money;
 use crate::{MapContext, Mapped, Rows, field::Object};
 use model::{
-    Action, EntityKind, ExternalId, Patch, Payload, Product, ProductStatus, SourceVersion, Timestamp, Variant,
+    Action, EntityKind, ExternalId, Patch, Payload, Product, ProductDetails, ProductStatus, SourceVersion,
+    Timestamp, Variant, VariantDetails,
 };
 use stage::Reject;
 
@@ -72,6 +73,8 @@ fn described(external: ExternalId, item: Option<&Object<'_>>) -> Result<Product,
         tags: None,
         variants: Vec::new(),
         variants_complete: false,
+        // An item names its images by their ids alone, which are objects of their own (README).
+        details: ProductDetails::default(),
     };
     let Some(item) = item else { return Ok(product) };
     product.title = item.owned("name")?;
@@ -101,6 +104,7 @@ fn variant(reported: &Object<'_>, context: MapContext) -> Result<Variant, Reject
         barcode: Patch::Keep,
         price: Patch::Keep,
         compare_at_price: Patch::Keep,
+        details: VariantDetails::default(),
     };
     let Some(data) = reported.object("item_variation_data")? else { return Ok(variant) };
     variant.title = data.owned("name")?;

@@ -138,17 +138,17 @@ fn ordinal_of(date: NaiveDate) -> String {
     format!("{}{}", date.day0() / 7 + 1, name_of(date.weekday()))
 }
 
-/// The seconds of a duration: weeks, days, hours, minutes and seconds. Square's own example lacks the letter that
+/// The seconds of a duration: weeks, days, hours, minutes and seconds. Square's own example lacks the `T` that
 /// separates days from hours.
 fn duration_seconds(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('P')?.replace('T', "");
     let (mut seconds, mut number) = (0_i64, String::new());
-    for letter in digits.chars() {
-        if letter.is_ascii_digit() {
-            number.push(letter);
+    for character in digits.chars() {
+        if character.is_ascii_digit() {
+            number.push(character);
             continue;
         }
-        let unit = match letter {
+        let unit = match character {
             'W' => 7 * DAY_SECONDS,
             'D' => DAY_SECONDS,
             'H' => 60 * 60,

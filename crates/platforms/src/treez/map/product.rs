@@ -1,6 +1,6 @@
 //! A product with its one variant, and its sellable quantities.
 
-use super::{levels, owned, patch, reported::Reported, required_id};
+use super::{details, levels, owned, patch, reported::Reported, required_id};
 use crate::{MapContext, Rows, field::Object, text};
 use model::{Action, Delivery, Money, Patch, Payload, Product, ProductStatus, RawDigest, Variant};
 use serde_json::json;
@@ -72,6 +72,7 @@ fn described(
         barcode,
         price: pricing.as_ref().map_or(Ok(Patch::Keep), |pricing| price(pricing, context))?,
         compare_at_price: Patch::Keep,
+        details: details::of_variant(data, context)?,
     };
     Ok(Product {
         external: reported.external.clone(),
@@ -83,6 +84,7 @@ fn described(
         tags: tags(data)?,
         variants: vec![variant],
         variants_complete: true,
+        details: details::of_product(data)?,
     })
 }
 

@@ -1,10 +1,10 @@
 //! Products: their texts, and the one variant of a product without variations.
 
-use super::{Reported, code_patch, level, name, names, variation};
+use super::{Reported, code_patch, details, level, name, names, variation};
 use crate::{Mapped, Rows, field::Object, woocommerce::kind::Kind};
 use model::{
     Action, EntityKind, ExternalId, Money, Patch, Payload, Product, ProductStatus, RawDigest, SourceVersion,
-    Variant,
+    Variant, VariantDetails,
 };
 use serde_json::json;
 use stage::Reject;
@@ -80,6 +80,7 @@ fn described(
         variants,
         // The list of ids in a product shows no SKUs: the reading that it leads to names the variations.
         variants_complete: !has_variations,
+        details: details::of_product(root)?,
     })
 }
 
@@ -97,6 +98,8 @@ fn only_variant(
         barcode: code_patch(root, "global_unique_id")?,
         price,
         compare_at_price,
+        // A product without variations has its images itself.
+        details: VariantDetails::default(),
     })
 }
 

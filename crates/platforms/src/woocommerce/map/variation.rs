@@ -3,9 +3,9 @@
 //! A part of a product has no version: the times of the variations and of their product don't order the product's states.
 //! A later reading stands, and fields are compared by the time of their change.
 
-use super::{Reported, code_patch, entities, level, product, time};
+use super::{Reported, code_patch, details, entities, level, product, time};
 use crate::{Mapped, Rows, field::Object, text, woocommerce::item};
-use model::{ExternalId, Patch, Payload, Product, Timestamp, Variant};
+use model::{ExternalId, Patch, Payload, Product, ProductDetails, Timestamp, Variant};
 use stage::{Reject, RejectClass};
 use std::collections::BTreeSet;
 
@@ -103,6 +103,7 @@ fn variant(
         barcode: code_patch(of, "global_unique_id")?,
         price,
         compare_at_price,
+        details: details::of_variation(of)?,
     })
 }
 
@@ -127,5 +128,6 @@ fn part(external: ExternalId, variants: Vec<Variant>, variants_complete: bool) -
         tags: None,
         variants,
         variants_complete,
+        details: ProductDetails::default(),
     }
 }

@@ -119,7 +119,7 @@ fn two_connections_have_promotions_of_their_own() {
     assert_eq!(row(&record).promotion, percent("10"));
 }
 
-fn told(number: u64, promotion: Promotion, is_active: bool, since: u64) -> Event {
+fn announced(number: u64, promotion: Promotion, is_active: bool, since: u64) -> Event {
     let activity = Activity { is_active, since: received(since) };
     event("a", number, None, Payload::Activity { promotion, activity })
 }
@@ -131,10 +131,10 @@ fn a_begin_and_an_end_are_applied_once_and_in_order() {
     let ten = || percent("10");
     let events = vec![
         reported(1, Some(5), "10"),
-        told(3, ten(), true, 2),
-        told(4, ten(), true, 2),
-        told(6, ten(), false, 5),
-        told(7, ten(), true, 2),
+        announced(3, ten(), true, 2),
+        announced(4, ten(), true, 2),
+        announced(6, ten(), false, 5),
+        announced(7, ten(), true, 2),
     ];
     assert_eq!(outcomes(&mut record, events), [Applied, Applied, Unchanged, Applied, Stale]);
     let expected = Some(Activity { is_active: false, since: received(5) });
@@ -146,21 +146,21 @@ fn a_begin_of_a_promotion_that_was_changed_since_is_stale() {
     use Outcome::{Applied, Stale};
     let mut record = Record::default();
     let events = vec![
-        told(1, percent("10"), true, 1),
+        announced(1, percent("10"), true, 1),
         reported(2, Some(5), "10"),
         reported(3, Some(6), "20"),
-        told(4, percent("10"), true, 2),
-        told(5, percent("20"), true, 3),
+        announced(4, percent("10"), true, 2),
+        announced(5, percent("20"), true, 3),
     ];
     assert_eq!(outcomes(&mut record, events), [Stale, Applied, Applied, Stale, Applied]);
     assert_eq!(row(&record).activity, Some(Activity { is_active: true, since: received(3) }));
 }
 
 #[test]
-fn an_edit_keeps_what_was_told_and_is_watched_from_its_receipt() {
+fn an_edit_keeps_what_was_announced_and_is_watched_from_its_receipt() {
     let mut record = Record::default();
     let begun = Some(Activity { is_active: true, since: received(2) });
-    outcomes(&mut record, vec![reported(1, Some(5), "10"), told(3, percent("10"), true, 2)]);
+    outcomes(&mut record, vec![reported(1, Some(5), "10"), announced(3, percent("10"), true, 2)]);
     outcomes(&mut record, vec![reported(4, Some(6), "10")]);
     assert_eq!((row(&record).activity, row(&record).watched_from), (begun, received(2)), "the same again");
     outcomes(&mut record, vec![reported(5, Some(7), "20")]);
@@ -168,6 +168,6 @@ fn an_edit_keeps_what_was_told_and_is_watched_from_its_receipt() {
     outcomes(&mut record, vec![deleted(6, Some(8))]);
     assert_eq!((row(&record).activity, row(&record).watched_from), (begun, received(6)));
     let bare = Promotion::bare(external("promotion"));
-    assert_eq!(outcomes(&mut record, vec![told(7, bare, false, 6)]), [Outcome::Applied]);
+    assert_eq!(outcomes(&mut record, vec![announced(7, bare, false, 6)]), [Outcome::Applied]);
     assert!(row(&record).deleted_at.is_some() && !row(&record).activity.unwrap().is_active);
 }

@@ -21,11 +21,14 @@ fn edited(fields: Value, reward: Value) -> Value {
             "includeNonCannabis": true, "applyToOnlyOneItem": false,
             "restrictions": {"Category": {"restrictionIds": [12], "isExclusion": false}}},
     });
-    for (key, value) in fields.as_object().into_iter().flatten() {
-        body[key] = value.clone();
+    let (Value::Object(fields), Value::Object(reward)) = (fields, reward) else {
+        panic!("two objects expected")
+    };
+    for (key, value) in fields {
+        body[key] = value;
     }
-    for (key, value) in reward.as_object().into_iter().flatten() {
-        body["reward"][key] = value.clone();
+    for (key, value) in reward {
+        body["reward"][key] = value;
     }
     body
 }
