@@ -336,24 +336,58 @@ async fn a_pause_after_a_limit_of_calls_outlives_the_process() {
     add(&account, 2);
     has_products(&world, 2).await;
     account.shop().set_chaos(Chaos { throttle_429: 1.0, ..Chaos::default() });
-    until("products limited twice in a row", async || {
-        let state = collection(&world, &account, "products").await.state;
-        let attempts = state.read.map_or(0, |read| read.attempts);
-        if attempts >= 2 { Ok(()) } else { Err(format!("{attempts} attempts")) }
+    until("a limited list", async || {
+        let rows = world.store.collections(&account.connection).await.expect("the database answers");
+        limited(&rows).map(drop).ok_or("none".to_owned())
     })
     .await;
     world.kill(Program::Fetch).await;
-    let before = collection(&world, &account, "products").await.state;
+    let rows = world.store.collections(&account.connection).await.expect("the database answers");
+    let before = limited(&rows).expect("it still is");
     account.shop().set_chaos(Chaos::default());
     let seen = account.shop().calls_since(0).1;
     world.launch(&[Program::Fetch]).await;
-    until("products are read again", async || {
-        let state = collection(&world, &account, "products").await.state;
-        if state.complete_at > before.complete_at { Ok(()) } else { Err(format!("{:?}", state.due_at)) }
+    until("the list is read again", async || {
+        let state = collection(&world, &account, &before.collection).await.state;
+        if state.complete_at > before.state.complete_at { Ok(()) } else { Err(format!("{:?}", state.due_at)) }
     })
     .await;
+    let path = match before.collection.as_str() {
+        "products" => "/v2/catalog",
+        "levels" => "/v2/inventory",
+        "customers" => "/v2/customers",
+        _ => "/v2/orders",
+    };
     let calls = account.shop().calls_since(seen).0;
-    let first = calls.iter().find(|call| call.path.starts_with("/v2/catalog")).expect("they were read");
-    let first = Timestamp::from(first.arrived_at);
-    assert!(first >= before.due_at, "read at {first}, though not due before {}", before.due_at);
+    let first = calls.iter().find(|call| call.path.starts_with(path)).expect("it was read");
+    let (first, due_at) = (Timestamp::from(first.arrived_at), before.state.due_at);
+    assert!(first >= due_at, "{} was read at {first}, and wasn't due before {due_at}", before.collection);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_intake_did_not_accept_is_not_remembered_as_reported() {
+    // Only what differs from the former list is reported.
+    let every_read_is_whole = ["every_seconds = 1", "whole_every_seconds = 0"];
+    let (mut world, merchant, account) = open("square", &Program::ALL, &every_read_is_whole).await;
+    add(&account, 2);
+    has_products(&world, 2).await;
+    reads_more(&world, &account, 1).await;
+    world.kill(Program::Ingest).await;
+    let shop = account.shop();
+    let variant = NewVariant::stocked("meanwhile", 950, 5, &shop.locations());
+    shop.add_product("Meanwhile", &[variant]).expect("the shop takes it");
+    until("a page that nobody takes", async || {
+        let state = collection(&world, &account, "products").await.state;
+        if state.failure.is_some() { Ok(()) } else { Err(format!("{state:?}")) }
+    })
+    .await;
+    world.launch(&[Program::Ingest]).await;
+    has_products(&world, 3).await;
+    world.assert_sound(&merchant).await;
+}
+
+/// The list whose next attempt after a limit of calls is the last.
+fn limited(rows: &[CollectionRow]) -> Option<CollectionRow> {
+    let is_limited = |row: &&CollectionRow| row.state.read.as_ref().is_some_and(|read| read.attempts > 0);
+    rows.iter().filter(is_limited).max_by_key(|row| row.state.due_at).cloned()
 }

@@ -30,7 +30,7 @@ const LOOK_LONGEST: Duration = Duration::from_mins(1);
 /// Pause before an operation is begun where others are under way.
 const BEGIN_AGAIN: Duration = Duration::from_mins(1);
 /// Attempts to begin an operation, after which pages are read instead.
-const BEGIN_MAX: u32 = 10;
+const BEGIN_MAX: u32 = 30;
 
 const BEGIN: &str = "mutation($query: String!) { bulkOperationRunQuery(query: $query, groupObjects: true) { \
     bulkOperation { id } userErrors { code } } }";
