@@ -11,7 +11,7 @@ use simulator::{Chaos, ItemIds, ShopHandle};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// The lists that tell of sales.
+/// The lists that show sales.
 const LISTS: [&str; 2] = ["levels", "products"];
 /// Interval between two looks at the shops.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -78,7 +78,7 @@ pub(super) async fn measure(
     })
 }
 
-/// The interval between two reads of the list that tells of the shop's levels.
+/// The interval between two reads of the list that shows the shop's levels.
 fn interval(listed: &Listed) -> Option<Duration> {
     let lists = platforms::find(listed.platform.name())?.collections()?.all();
     LISTS.iter().find_map(|name| lists.iter().find(|list| list.name == *name)).map(|list| list.every)

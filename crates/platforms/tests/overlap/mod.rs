@@ -43,7 +43,6 @@ fn said(events: &[Mapped]) -> Said {
             | Payload::Promotion(_)
             | Payload::Activity { .. }
             | Payload::Account(_)
-            | Payload::Activity { .. }
             | Payload::Instruction { .. } => {
                 return None;
             }

@@ -3,7 +3,7 @@
 use crate::{root, write_or_compare};
 use model::MirrorKind;
 use platforms::{Platform, Reads};
-use std::fs;
+use std::{fmt::Write as _, fs};
 
 /// A requirement on the code of each platform that has a capability.
 struct Requirement {
@@ -274,14 +274,14 @@ fn document() -> String {
         let tests: Vec<_> = tests.iter().map(|test| path(test)).collect();
         let cells = platforms::all().iter().map(|platform| if concerns.has(*platform) { "✓" } else { "–" });
         let cells = cells.collect::<Vec<_>>().join(" | ");
-        text.push_str(&format!("| {what} | {cells} | {} |\n", shown(&tests)));
+        writeln!(text, "| {what} | {cells} | {} |", shown(&tests)).unwrap();
     }
     text.push_str(
         "\nDecided alike for all platforms, behind their modules:\n\n| input | test |\n|---|---|\n",
     );
     for (what, tests) in ALIKE {
         let tests: Vec<_> = tests.iter().map(|test| (*test).to_owned()).collect();
-        text.push_str(&format!("| {what} | {} |\n", shown(&tests)));
+        writeln!(text, "| {what} | {} |", shown(&tests)).unwrap();
     }
     text
 }

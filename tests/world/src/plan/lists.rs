@@ -107,8 +107,8 @@ impl Draw {
                 14 => Act::Track { shop, good, is_tracked: self.rng.random_ratio(1, 2) },
                 _ => Act::Delete { shop, good },
             };
-            let is_told = matches!(act, Act::Track { .. }) && self.shops[shop].is_listed();
-            if !is_told {
+            let is_unseen = matches!(act, Act::Track { .. }) && self.shops[shop].is_listed();
+            if !is_unseen {
                 steps.push(Step { at, act: Act::Hook { shop, fault: WebhookFault::Lost } });
                 steps.push(Step { at, act });
             }

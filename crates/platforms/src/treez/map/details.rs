@@ -95,7 +95,7 @@ mod tests {
     use model::Currency;
     use serde_json::{Value, json};
 
-    fn potencies(results: Value) -> Vec<String> {
+    fn potencies(results: &Value) -> Vec<String> {
         let body = json!({ "lab_results": results });
         let context = MapContext { currency: Currency::new("USD").ok() };
         let details = of_variant(&Object::root(&body).unwrap(), context).unwrap();
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn results_keep_both_ends_and_their_unit_and_zero_is_measured() {
         let result = |low: Value, high: Value, unit: Value| json!({"result_type": "THC", "amount": {"minimum_value": low, "maximum_value": high}, "amount_type": unit});
-        let found = potencies(json!([
+        let found = potencies(&json!([
             result(json!(18.2), json!("21.4"), json!("PERCENTAGE")),
             result(json!(0), json!(0), json!("MG")),
             result(json!(5), json!(null), json!("MG")),
