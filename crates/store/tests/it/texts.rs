@@ -10,9 +10,10 @@ use std::collections::BTreeSet;
 
 /// Text columns that may be indexed: our ids and names, whose length is bounded at their source. A platform's id has at
 /// most 255 bytes.
-const BOUNDED: [&str; 23] = [
+const BOUNDED: [&str; 24] = [
     "action",
     "attention",
+    "candidate",
     "class",
     "collection",
     "connection",
