@@ -5,9 +5,8 @@ mod outcome;
 pub use outcome::{Contact, ContactOutcome, LevelOutcome};
 
 use super::{
-    Asked, Attention, Baseline, Begun, CallResult, Meanwhile, Observation, Phase, READ_AGAIN_AFTER,
-    READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule, Settled, Waiting, Write,
-    is_default,
+    Attention, Baseline, Begun, CallResult, Meanwhile, Observation, Phase, READINGS_MAX, REFUSED_AGAIN_AFTER,
+    Report, Schedule, Settled, Waiting, Write, is_default,
 };
 use crate::{BaselineRule, Quantity, Side, Timestamp, TraceParent, VariantId};
 use serde::{Deserialize, Serialize};
@@ -146,7 +145,7 @@ impl LevelMirror {
             // from a movement.
             Phase::Acknowledged { .. } => {
                 self.set_observed(report);
-                self.read_at(report.received_at);
+                self.read_after(report);
                 LevelOutcome::Contested
             }
             // A report may be from before the write; only the awaited reading shows the outcome of the write.
@@ -170,11 +169,15 @@ impl LevelMirror {
             // A reading that shows a new number may be outdated already: another reading has to show the same. A report
             // that wasn't requested ends no wait.
             Phase::Reading { attempts, .. } if no_newer && awaited == differs && *attempts < READINGS_MAX => {
-                self.schedule.due_at = if differs { report.received_at } else { self.schedule.due_at };
+                if differs {
+                    self.schedule.due_at = report.received_at;
+                } else if report.read_for.is_none() {
+                    self.read_after(report);
+                }
                 self.accept(number, report)
             }
             _ if is_ambiguous => {
-                self.read_at(report.received_at);
+                self.read_after(report);
                 LevelOutcome::Ambiguous
             }
             // The platform still holds the number that it had at the refusal.
@@ -225,7 +228,7 @@ impl LevelMirror {
             Phase::Writing { .. } => false,
         };
         if is_open && self.is_no_newer(report) {
-            self.read_at(report.received_at);
+            self.read_after(report);
             return LevelOutcome::Ambiguous;
         }
         self.set_observed(report);
@@ -532,45 +535,6 @@ impl LevelMirror {
             self.baseline = moved(&self.baseline, &write.value, &write.from);
         }
     }
-
-    fn read_at(&mut self, now: Timestamp) {
-        if !matches!(self.phase, Phase::Reading { .. }) {
-            self.wait(None);
-        }
-        self.schedule.due_at = now;
-    }
-
-    /// Begins a wait for a reading. Only a reading that is requested from now on ends it.
-    fn wait(&mut self, after: Option<Write<Quantity>>) {
-        self.waiting = self.waiting.next();
-        self.phase = Phase::Reading { after, attempts: 0 };
-    }
-
-    /// Requests a reading, if one is due.
-    pub fn read(&mut self, now: Timestamp) -> Option<Asked> {
-        if self.attention() != Some(Attention::Read) {
-            return None;
-        }
-        if !matches!(self.phase, Phase::Reading { .. }) {
-            self.wait(None);
-        }
-        let Phase::Reading { attempts, .. } = &mut self.phase else { return None };
-        *attempts = attempts.saturating_add(1);
-        let is_stuck = *attempts > READINGS_MAX;
-        self.schedule.due_at = now.after(if is_stuck { READ_AGAIN_SLOWLY } else { READ_AGAIN_AFTER });
-        Some(Asked { waiting: self.waiting, is_stuck })
-    }
-
-    /// Withdraws the request of a reading for that wait, because it wasn't made: the reading is due at once.
-    pub fn give_back_reading(&mut self, waiting: Waiting, now: Timestamp) {
-        if self.waiting != waiting {
-            return;
-        }
-        if let Phase::Reading { attempts, .. } = &mut self.phase {
-            *attempts = attempts.saturating_sub(1);
-            self.schedule.due_at = now;
-        }
-    }
 }
 
 /// Returns the baseline, moved by the difference of `to` and `from`.
@@ -586,6 +550,7 @@ fn moved(baseline: &Baseline<Quantity>, from: &Quantity, to: &Quantity) -> Basel
 
 mod refusal;
 mod stop;
+mod wait;
 
 #[cfg(test)]
 mod tests;

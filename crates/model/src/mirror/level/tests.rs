@@ -5,6 +5,7 @@ use crate::{
     CLOCK_LEAD_MAX, ConflictKind, ConnectionId, ExternalId, LevelKey, LocationId, Mirror, Precision,
     SourceVersion, VersionNumber,
 };
+use crate::{READ_AGAIN_AFTER, READ_AGAIN_SLOWLY};
 use proptest::prelude::*;
 
 const LEASE: Duration = Duration::from_mins(1);
@@ -476,6 +477,7 @@ fn a_reading_that_comes_ends_the_conflict_about_those_that_did_not() {
 }
 
 mod stop;
+mod wait;
 
 mod early {
     //! Readings that were requested before the wait in which they arrive.
