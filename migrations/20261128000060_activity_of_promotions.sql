@@ -1,4 +1,4 @@
--- Whether a promotion is active and since when, as it was told; null since while it never was active. `watched_from` is
+-- Whether a promotion is active and since when, as it was announced; null since while it never was active. `watched_from` is
 -- the time up to which that accounts for every begin and end.
 ALTER TABLE promotions
     ADD COLUMN is_active boolean NOT NULL DEFAULT false,
