@@ -25,7 +25,6 @@ enum Concerns {
     Absences,
     Writes,
     Batches,
-    Tokens,
 }
 
 impl Concerns {
@@ -43,12 +42,11 @@ impl Concerns {
             }),
             Self::Writes => writes().next().is_some(),
             Self::Batches => writes().any(|limits| limits.batch_max > 1),
-            Self::Tokens => platform.tokens().is_some(),
         }
     }
 }
 
-const SUITE: [Requirement; 23] = [
+const SUITE: [Requirement; 22] = [
     Requirement {
         what: "a signature by any active secret, the former one during a rotation, and by another",
         tests: &["conformance.rs any_active_secret_proves_a_delivery_and_no_other_does"],
@@ -183,15 +181,10 @@ const SUITE: [Requirement; 23] = [
         ],
         concerns: Concerns::Batches,
     },
-    Requirement {
-        what: "an access token that expired",
-        tests: &["access_tokens.rs an_access_token_is_asked_for_once_and_again_when_it_is_refused"],
-        concerns: Concerns::Tokens,
-    },
 ];
 
 /// Requirements that are decided alike for all platforms: the input, and the tests with their files.
-const ALIKE: [(&str, &[&str]); 8] = [
+const ALIKE: [(&str, &[&str]); 9] = [
     (
         "reports that overtake each other",
         &["tests/world/tests/weeks.rs in_a_shops_worst_weeks_the_values_are_right"],
@@ -217,6 +210,10 @@ const ALIKE: [(&str, &[&str]); 8] = [
     (
         "a process that is killed while it reads",
         &["tests/it/scheduled_reads.rs a_read_that_was_killed_goes_on_with_the_page_that_was_under_way"],
+    ),
+    (
+        "an access token that is refused",
+        &["tests/it/access_tokens.rs an_access_token_is_asked_for_once_and_again_when_it_is_refused"],
     ),
     (
         "a lost webhook",
@@ -246,8 +243,7 @@ fn check(test: &str) {
 
 /// The path of a test file of the suite, from the root.
 fn path(test: &str) -> String {
-    let folder = if test.starts_with("access_tokens") { "tests/it" } else { "crates/platforms/tests" };
-    format!("{folder}/{test}")
+    format!("crates/platforms/tests/{test}")
 }
 
 fn shown(tests: &[String]) -> String {
