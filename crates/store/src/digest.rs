@@ -38,7 +38,8 @@ statements! {
             UNION ALL SELECT 'customers', to_jsonb(t)::text FROM customers t WHERE t.store = $1
             UNION ALL SELECT 'promotions', (to_jsonb(t) - 'look_at' - 'looked_in')::text
                 FROM promotions t WHERE t.store = $1
-            UNION ALL SELECT 'links', to_jsonb(t)::text FROM links t
+            UNION ALL SELECT 'links', (to_jsonb(t) || jsonb_build_object('retired_at', t.retired_at IS NOT NULL))::text
+                FROM links t
                 WHERE t.connection IN (SELECT id FROM connections WHERE store = $1)
             UNION ALL
             SELECT 'events', jsonb_build_array(t.sequence, encode(t.event_id, 'hex'), t.entity, t.action)::text

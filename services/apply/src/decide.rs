@@ -7,11 +7,13 @@ mod account;
 mod clock;
 mod contact;
 mod currency;
+mod gone;
 mod identity;
 mod inventory;
 mod keys;
 mod link_candidates;
 mod links;
+mod listing;
 mod locations;
 mod matched;
 mod oversell;
@@ -25,8 +27,8 @@ use model::{
     BaselineRule, Conflict, ConflictEnd, ConnectionId, DroppedInput, EntityKind, Event, ExternalId,
     LocationId, Mirror, Outcome, Partition, Payload, Position, ProductId, Quantity, VariantId,
     record::{
-        Applied, CatalogRow, Changes, CustomerRow, Effect, Erasure, EventOutcome, Facts, Movement,
-        MovementReason, OrderRow, ProductRow, PromotionRow, VariantRow, WriteLogEntry,
+        Applied, CatalogRow, Changes, CustomerRow, Effect, Erasure, EventOutcome, ExternalKey, Facts,
+        Movement, MovementReason, OrderRow, ProductRow, PromotionRow, VariantRow, WriteLogEntry,
     },
 };
 use stage::{Reject, RejectClass};
@@ -49,6 +51,10 @@ enum Write {
     VariantLink(ExternalId, Option<VariantId>),
     ItemLink(ExternalId, Option<VariantId>),
     LocationLink(ExternalId, LocationId),
+    /// The platform's product of a linked variant.
+    VariantListed(ExternalId, ExternalId),
+    /// The platform's product of a linked item.
+    ItemListed(ExternalId, ExternalId),
     Mirror(Mirror),
     Level {
         variant: VariantId,
@@ -248,6 +254,10 @@ impl Fold {
                 self.facts.links.locations.insert(key.clone(), location.clone());
                 self.changes.links.locations.insert(key, location);
             }
+            Write::VariantListed(external, product) => {
+                self.list_variant((connection(), external), product);
+            }
+            Write::ItemListed(external, product) => self.list_item((connection(), external), product),
             Write::Mirror(mirror) => {
                 self.end_conflicts_about(&mirror, event);
                 self.set_mirror(mirror);
@@ -339,6 +349,20 @@ impl Fold {
             identity::note_linked_by(&mut self.facts, &changed, linked_by);
         }
         self.changes.links.variants.insert(key, variant);
+    }
+
+    fn list_variant(&mut self, key: ExternalKey, product: ExternalId) {
+        let variant = self.facts.links.variants.get(&key).cloned();
+        self.changes.links.variants.insert(key.clone(), variant);
+        self.facts.links.variant_products.insert(key.clone(), product.clone());
+        self.changes.links.variant_products.insert(key, product);
+    }
+
+    fn list_item(&mut self, key: ExternalKey, product: ExternalId) {
+        let variant = self.facts.links.items.get(&key).cloned();
+        self.changes.links.items.insert(key.clone(), variant);
+        self.facts.links.item_products.insert(key.clone(), product.clone());
+        self.changes.links.item_products.insert(key, product);
     }
 }
 

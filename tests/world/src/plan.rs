@@ -203,14 +203,12 @@ impl Plan {
         let places = rng.random_range(1..=2);
         let has_decimals = rng.random_ratio(1, 4);
         let speaks_json = rng.random_ratio(1, 2);
-        let mut is_one_product = speaks_json && !shops.contains(&Kind::Treez) && rng.random_ratio(1, 3);
+        let is_one_product = speaks_json && !shops.contains(&Kind::Treez) && rng.random_ratio(1, 3);
         // Of its own, so that the weeks of all other shops don't depend on it.
         let mut of_lists = StdRng::seed_from_u64(seed ^ OF_LISTS);
         if of_lists.random_ratio(1, 3) {
             shops.push(Kind::Blaze);
             goods += 1;
-            // Its products would be one of the store's, and their deletions then retire no variant (semantics, gaps).
-            is_one_product = false;
         }
         let lists = ListsPlan::draw(&mut of_lists);
         let mut draw = Draw { rng, shops, goods, places, has_decimals };

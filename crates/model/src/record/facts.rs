@@ -40,6 +40,8 @@ pub struct RowKeys {
     pub contacts: BTreeSet<(VariantId, LocationId)>,
     /// Products of which every link is needed, to find whether another platform still has one of their variants.
     pub products_of: BTreeSet<ProductId>,
+    /// Platforms' products of which every link of a variant or item is needed, whatever it leads to.
+    pub listed_by: BTreeSet<ExternalKey>,
     /// Connections of which every mirror may change that waits for the decision of its first contact.
     pub waiting: BTreeSet<ConnectionId>,
     /// Levels.
@@ -74,6 +76,7 @@ impl RowKeys {
             items: rest(&self.items, &asked.items),
             contacts: rest(&self.contacts, &asked.contacts),
             products_of: rest(&self.products_of, &asked.products_of),
+            listed_by: rest(&self.listed_by, &asked.listed_by),
             waiting: rest(&self.waiting, &asked.waiting),
             levels: rest(&self.levels, &asked.levels),
             products: rest(&self.products, &asked.products),
@@ -96,6 +99,11 @@ pub struct Links<T: Linked> {
     pub items: BTreeMap<ExternalKey, T::Variant>,
     /// Locations.
     pub locations: BTreeMap<ExternalKey, T::Location>,
+    /// The platform's product that listed each variant last, whatever the variant is linked to; also of links that were
+    /// retired since. Nothing of a variant that no report has listed.
+    pub variant_products: BTreeMap<ExternalKey, T::Listing>,
+    /// The same of items.
+    pub item_products: BTreeMap<ExternalKey, T::Listing>,
 }
 
 /// The types that links lead to.
@@ -106,12 +114,15 @@ pub trait Linked {
     type Variant;
     /// The type for a location.
     type Location;
+    /// The type for the platform's product that lists a variant.
+    type Listing;
 }
 
 impl Linked for () {
     type Product = ();
     type Variant = ();
     type Location = ();
+    type Listing = ();
 }
 
 /// Links that lead to our ids.
@@ -122,9 +133,11 @@ impl Linked for Ours {
     type Product = ProductId;
     type Variant = VariantId;
     type Location = LocationId;
+    type Listing = ExternalId;
 }
 
-/// Links that changed; `None` if a link was retired. Links of locations are never retired.
+/// Links that changed; `None` if a link was retired. Links of locations are never retired. A variant or item of which the
+/// platform's product changed is among those that changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Changed;
 
@@ -132,6 +145,7 @@ impl Linked for Changed {
     type Product = Option<ProductId>;
     type Variant = Option<VariantId>;
     type Location = LocationId;
+    type Listing = ExternalId;
 }
 
 impl<T: Linked> Default for Links<T> {
@@ -141,6 +155,8 @@ impl<T: Linked> Default for Links<T> {
             variants: BTreeMap::new(),
             items: BTreeMap::new(),
             locations: BTreeMap::new(),
+            variant_products: BTreeMap::new(),
+            item_products: BTreeMap::new(),
         }
     }
 }
@@ -152,6 +168,8 @@ impl<T: Linked> Links<T> {
             && self.variants.is_empty()
             && self.items.is_empty()
             && self.locations.is_empty()
+            && self.variant_products.is_empty()
+            && self.item_products.is_empty()
     }
 }
 

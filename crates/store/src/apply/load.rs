@@ -56,6 +56,9 @@ pub(super) fn rows(keys: &RowKeys) -> Loads {
     if !keys.products_of.is_empty() {
         links::of_products(&mut loads, &keys.products_of);
     }
+    if !keys.listed_by.is_empty() {
+        links::listed_by(&mut loads, &keys.listed_by);
+    }
     if !keys.levels.is_empty() {
         stock::levels(&mut loads, &keys.levels);
     }

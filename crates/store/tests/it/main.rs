@@ -12,6 +12,7 @@ mod connection_states;
 mod desired;
 mod details;
 mod fixture;
+mod links;
 mod matches;
 mod mirrors;
 mod parked;

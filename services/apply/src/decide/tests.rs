@@ -8,6 +8,7 @@ mod details;
 mod edits;
 mod late;
 mod ledger;
+mod listings;
 mod locations;
 mod matched;
 mod open_conflicts;
