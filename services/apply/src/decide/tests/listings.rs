@@ -78,7 +78,7 @@ fn linked_of(record: &Record, from: &str) -> [Vec<String>; 2] {
     })
 }
 
-/// What happens after both platforms reported their products, and the variants of `b` that are linked then.
+/// The events after both platforms reported their products, and the variants of `b` that are linked then.
 type Case = (&'static str, fn() -> Vec<Event>, &'static [&'static str]);
 
 const CASES: [Case; 20] = [
