@@ -71,7 +71,7 @@ async fn listed_by(database: &Database, product: &str) -> Links<Ours> {
 
 /// Loads the link of the variant of `b`.
 async fn linked(database: &Database) -> Links<Ours> {
-    let links = Links { variants: BTreeMap::from([(key("var-b"), ())]), ..Links::default() };
+    let links = Links { variants: [(key("var-b"), ())].into(), ..Links::default() };
     load(database, &FirstKeys { links, ..FirstKeys::default() }, &RowKeys::default()).await.links
 }
 

@@ -233,7 +233,9 @@ fn a_deletion_retires_what_its_product_lists_and_nothing_else() {
             if is_one_batch {
                 record.commit(events());
             } else {
-                events().into_iter().for_each(|event| drop(record.commit(vec![event])));
+                for event in events() {
+                    record.commit(vec![event]);
+                }
             }
             assert_eq!(linked_of(&record, "b"), [expected, expected], "{what}, one batch: {is_one_batch}");
             for (now, before) in linked_of(&record, "a").iter().zip(&of_a) {
