@@ -330,3 +330,38 @@ fn a_link_whose_product_no_report_stated_is_of_the_only_product_that_is_linked_a
         assert_eq!(linked_of(&reported_since, "b"), [["v3"], ["v3"]], "another beside it: {is_beside}");
     }
 }
+
+#[test]
+fn a_link_that_is_moved_takes_the_items_of_its_own_product_along() {
+    let unlink = || instructed(11, Instruction::Unlink { variant: external("v1") });
+    let elsewhere = || by_hand(11, "v1", own("a", "x"));
+    for (then, to) in [(unlink(), own("b", "v1")), (elsewhere(), own("a", "x"))] {
+        let mut record = two_platforms();
+        record.commit(vec![by_hand(10, "v1", own("b", "v3"))]);
+        record.commit(vec![then]);
+        let items = &record.tables.links.items;
+        assert_eq!(items[&(connection("b"), external("item-v1"))], to);
+        assert_eq!(items[&(connection("b"), external("item-v3"))], own("b", "v3"));
+    }
+}
+
+#[test]
+fn a_variant_that_is_created_again_takes_the_link_of_the_one_that_its_product_lists_no_more() {
+    // The variant that was linked by hand, and what the new one with the same number is then.
+    for (before, expected) in [("v1", own("a", "x")), ("v3", own("b", "v9"))] {
+        let mut record = two_platforms();
+        record.commit(vec![by_hand(10, before, own("a", "x"))]);
+        record.commit(vec![reported("b", 11, product("p1", &[("v9", "X"), ("v2", "V2")]))]);
+        assert_eq!(record.tables.links.variants[&(connection("b"), external("v9"))], expected, "{before}");
+    }
+}
+
+#[test]
+fn a_product_without_variants_is_deleted_with_its_platforms() {
+    let mut record = two_platforms();
+    record.commit(vec![reported("b", 10, product("p5", &[]))]);
+    let id = model::ProductId::derive(&connection("b"), &external("p5"));
+    assert_eq!(record.tables.products[&id].deleted_at, None);
+    record.commit(vec![deleted(20, "p5")]);
+    assert!(record.tables.products[&id].deleted_at.is_some());
+}
