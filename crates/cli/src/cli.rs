@@ -265,6 +265,9 @@ pub(crate) struct Dev {
     /// Address for webhooks; port 0 selects a free one.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
+    /// Address of the management API; port 0 selects a free one.
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    pub(crate) api_listen: SocketAddr,
     /// Address for metrics and health; port 0 selects a free one.
     #[arg(long, default_value = "127.0.0.1:9100")]
     pub(crate) admin_listen: SocketAddr,
