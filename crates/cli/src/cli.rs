@@ -15,7 +15,7 @@ pub(crate) use decisions::{
     Baseline, Conflicts, ConflictsVerb, ConnectionVerb, Connections, IgnoreLocation, Link, LinkLocation,
     Take, Unlink, Wait,
 };
-pub(crate) use matches::{By, Limit, Matches, MatchesVerb};
+pub(crate) use matches::{Limit, Matches, MatchesVerb};
 pub(crate) use program::{Completions, Man};
 pub(crate) use reads::{Backfill, Listed, Sync, SyncVerb};
 pub(crate) use signing::{SECRET_VARIABLE, Sign, Signing, Verify};

@@ -66,7 +66,7 @@ async fn key(store: &Store, dir: &Path) -> Result<String, Failed> {
         return Ok(known.reveal());
     }
     let key = ApiKeyText::random();
-    let issued = store.create_api_key(&NewApiKey {
+    let new = NewApiKey {
         id: &key.id,
         scope: &Scope::All,
         role: Role::PlatformOwner,
@@ -74,8 +74,8 @@ async fn key(store: &Store, dir: &Path) -> Result<String, Failed> {
         digest: key.secret.digest(),
         created_by: "tillflow dev",
         expires_at: now.after(KEY_LIFE),
-    });
-    if !issued.await? {
+    };
+    if !store.create_api_key(&new).await? {
         return Err(Failed::Other("the key's id exists".to_owned()));
     }
     let text = key.reveal();
