@@ -74,7 +74,9 @@ pub use promotions::{LookedAt, PromotionLine, PromotionToLookAt};
 pub use provision::{LocationSetup, StoreSetup};
 pub use rebuild::{Difference, RebuildRun, Rebuilding, StoreToRebuild, Wrong};
 pub use show::{DetailsLine, LevelLine, MirrorLine, StoreView};
-pub use tenancy::{ConnectionEdit, ConnectionSettings, Edited, LocationRow, Part, StoreRow, Tenancy};
+pub use tenancy::{
+    ConnectionEdit, ConnectionSettings, Edited, LatestPart, LocationRow, Part, StoreRow, Tenancy,
+};
 pub use vault::{Sealed, Vault, VaultError};
 
 use error::{ANSWER_GRACE, within};

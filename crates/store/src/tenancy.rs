@@ -1,10 +1,12 @@
 //! Rows of one tenant, read behind row-level security, and its settings, changed by revision.
 
 pub(crate) mod connections;
+mod decisions;
 pub(crate) mod locations;
 pub(crate) mod stores;
 
 pub use connections::{ConnectionEdit, ConnectionSettings};
+pub use decisions::LatestPart;
 pub use locations::LocationRow;
 pub use stores::StoreRow;
 

@@ -4,7 +4,7 @@ use crate::{Gateway, authentication::Caller, problem::Problem};
 use axum::{extract::FromRequestParts, http::request::Parts};
 use model::{ConnectionId, LocationId, Permission, StoreId, TenantId};
 use std::sync::Arc;
-use store::{ConnectionSettings, LocationRow, Store, StoreRow, Tenancy};
+use store::{ConflictRow, ConnectionSettings, LocationRow, MatchRow, Store, StoreRow, Tenancy};
 
 /// The record as the caller of a request may see it. Routes have no other way to it.
 pub(crate) struct Access {
@@ -103,6 +103,22 @@ impl Access {
             return Err(missing());
         }
         Ok(OwnLocation { tenancy, row })
+    }
+
+    /// Returns one conflict of the caller's stores.
+    pub(crate) async fn conflict(&self, permission: Permission, id: i64) -> Result<ConflictRow, Problem> {
+        let tenancy = self.tenancy(permission).await?;
+        let row = tenancy.conflict(id).await?;
+        let own = row.filter(|row| self.sees(tenancy.tenant(), &row.conflict.store));
+        own.ok_or_else(|| Problem::not_found("conflict", &id.to_string()))
+    }
+
+    /// Returns one match of the caller's stores.
+    pub(crate) async fn find_match(&self, permission: Permission, id: i64) -> Result<MatchRow, Problem> {
+        let tenancy = self.tenancy(permission).await?;
+        let row = tenancy.match_by_id(id).await?;
+        let own = row.filter(|row| self.sees(tenancy.tenant(), &row.origin.store));
+        own.ok_or_else(|| Problem::not_found("match", &id.to_string()))
     }
 
     /// Returns true if a store is within the caller's scope.

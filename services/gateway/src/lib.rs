@@ -22,9 +22,10 @@ pub use api::openapi;
 pub use api_key::{ApiKeyText, KeySecret};
 
 use axum::Router;
+use bus::Bus;
 use ipnet::IpNet;
 use limits::Limits;
-use outlet::CallsConfig;
+use outlet::{CallsConfig, Decisions};
 use runner::{Failure, Listening, Service};
 use serde::Deserialize;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -39,6 +40,9 @@ const REQUESTS_PER_CONNECTION_MAX: u64 = 10_000;
 const CONNECTION_AGE_MAX: Duration = Duration::from_mins(10);
 /// Time limit for requests under way once the service was asked to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for which the response to a person's decision waits for its outcome.
+const DECISION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The configuration of the service.
 #[derive(Debug, Clone, Deserialize)]
@@ -84,6 +88,7 @@ impl Default for Config {
 pub(crate) struct Gateway {
     store: Store,
     limits: Limits,
+    decisions: Decisions,
     calls: CallsConfig,
     webhooks_url: String,
 }
@@ -125,14 +130,15 @@ pub async fn serve(
         drain_timeout: DRAIN_TIMEOUT,
     };
     service.readiness.set(true);
-    http::serve(listener, listening, router(store, config), &service).await;
+    http::serve(listener, listening, router(service.bus.clone(), store, config), &service).await;
     forgetting.abort();
     Ok(())
 }
 
-/// Returns the routes on an open database.
-pub fn router(store: Store, config: Config) -> Router {
+/// Returns the routes on an open broker and database.
+pub fn router(bus: Bus, store: Store, config: Config) -> Router {
     let limits = Limits::new(config.requests_per_second, config.requests_burst);
     let webhooks_url = config.webhooks_url.trim_end_matches('/').to_owned();
-    api::router(Arc::new(Gateway { store, limits, calls: config.calls, webhooks_url }))
+    let decisions = Decisions::new(bus, store.clone(), DECISION_TIMEOUT, runner::now);
+    api::router(Arc::new(Gateway { store, limits, decisions, calls: config.calls, webhooks_url }))
 }

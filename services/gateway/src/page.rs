@@ -3,7 +3,7 @@
 use crate::problem::Problem;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use store::Part;
+use store::{LatestPart, Part};
 use utoipa::{IntoParams, ToSchema};
 
 /// Number of items on a page unless the request names another.
@@ -26,10 +26,64 @@ pub(crate) struct PageQuery {
     cursor: Option<String>,
 }
 
+/// The requested page of a list whose latest items are first.
+#[derive(Debug)]
+pub(crate) struct LatestQuery {
+    pub(crate) limit: Option<u32>,
+    pub(crate) cursor: Option<String>,
+}
+
+/// A page of such a list that was asked for, with the number that it begins before.
+#[derive(Debug)]
+pub(crate) struct AskedLatest {
+    before: Option<i64>,
+    limit: usize,
+}
+
+impl LatestQuery {
+    /// Reads the limit and the cursor.
+    pub(crate) fn read(self) -> Result<AskedLatest, Problem> {
+        let Asked { after, limit } = PageQuery { limit: self.limit, cursor: self.cursor }.read()?;
+        let before = Some(after).filter(|after| !after.is_empty()).map(|after| after.parse().ok());
+        match before {
+            None => Ok(AskedLatest { before: None, limit }),
+            Some(Some(before)) => Ok(AskedLatest { before: Some(before), limit }),
+            Some(None) => Err(not_a_cursor()),
+        }
+    }
+}
+
+impl AskedLatest {
+    /// The part of the list to read: one row more than the page has, which shows that there is another page.
+    pub(crate) fn part(&self) -> LatestPart {
+        LatestPart { before: self.before, limit: rows_of(self.limit) }
+    }
+
+    /// Returns the page of these rows; `number` is what a page after a row begins before.
+    pub(crate) fn page<Row, Item>(
+        &self,
+        rows: Vec<Row>,
+        number: impl Fn(&Row) -> i64,
+        item: impl Fn(Row) -> Item,
+    ) -> Page<Item> {
+        let asked = Asked { after: String::new(), limit: self.limit };
+        asked.page(rows, |row| number(row).to_string(), item)
+    }
+}
+
+fn not_a_cursor() -> Problem {
+    Problem::invalid("cursor", "isn't one that a page named as `next_cursor`")
+}
+
+/// The rows to read for a page: one more than it has.
+fn rows_of(limit: usize) -> i64 {
+    i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX)
+}
+
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Page<Item> {
-    /// The items, in the order of their ids.
+    /// The items, in the order of their ids; the latest first where they have numbers.
     pub(crate) items: Vec<Item>,
     /// The cursor of the next page; null on the last one.
     #[schema(required)]
@@ -52,8 +106,7 @@ impl PageQuery {
         }
         let after = match &self.cursor {
             None => String::new(),
-            Some(cursor) => decoded(cursor)
-                .ok_or_else(|| Problem::invalid("cursor", "isn't one that a page named as `next_cursor`"))?,
+            Some(cursor) => decoded(cursor).ok_or_else(not_a_cursor)?,
         };
         Ok(Asked { after, limit: usize::try_from(limit).unwrap_or(usize::MAX) })
     }
@@ -70,7 +123,7 @@ fn decoded(cursor: &str) -> Option<String> {
 impl Asked {
     /// The part of the list to read: one row more than the page has, which shows that there is another page.
     pub(crate) fn part(&self) -> Part<'_> {
-        Part { after: &self.after, limit: i64::try_from(self.limit.saturating_add(1)).unwrap_or(i64::MAX) }
+        Part { after: &self.after, limit: rows_of(self.limit) }
     }
 
     /// The place that the page begins at: the key of the last item of the page before, empty for the first page.

@@ -16,7 +16,7 @@ use utoipa::{
     openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, Schema, response::Response as Described},
 };
 
-/// `Retry-After` during an outage of the database.
+/// `Retry-After` during an outage.
 const OUTAGE_RETRY: Duration = Duration::from_secs(5);
 
 /// An error response.
@@ -107,6 +107,13 @@ impl Problem {
         problem
     }
 
+    /// Something that the request needs isn't available at the moment.
+    pub(crate) fn unavailable(detail: &str) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
+        problem.retry_after = Some(OUTAGE_RETRY);
+        problem
+    }
+
     /// A refusal of the database that is a contradiction to what it has, where the request was otherwise checked.
     pub(crate) fn of_write(error: StoreError) -> Self {
         match error {
@@ -129,10 +136,7 @@ impl From<StoreError> for Problem {
                 error = runner::chain(&error),
                 "the database isn't available"
             );
-            let detail = "the database isn't available: retry later";
-            let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
-            problem.retry_after = Some(OUTAGE_RETRY);
-            return problem;
+            return Self::unavailable("the database isn't available: retry later");
         }
         tracing::error!(service = crate::SERVICE, error = runner::chain(&error), "a request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed; the log has the cause")

@@ -1,12 +1,16 @@
 //! The routes on a database of their own, and two tenants with a shop each.
 
 use axum::{Router, body::Body};
+use bus::BusConfig;
 use gateway::{ApiKeyText, Config};
 use http_body_util::BodyExt as _;
 use hyper::{HeaderMap, Method, Request, StatusCode};
-use model::{BaselineRule, ConnectionId, LocationId, PlatformName, Role, Rules, Scope, StoreId, TenantId};
+use model::{
+    BaselineRule, CollectionState, Conflict, ConflictKind, ConnectionId, LocationId, PlatformName, Role,
+    Rules, Scope, StoreId, TenantId,
+};
 use outlet::CallsConfig;
-use sandbox::{Postgres, PostgresOptions, Scratch};
+use sandbox::{Nats, NatsOptions, Postgres, PostgresOptions, Scratch};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -26,6 +30,7 @@ pub(crate) const SECRET: &str = "the-secret-of-";
 
 struct Server {
     postgres: Postgres,
+    nats: Nats,
     _scratch: Scratch,
 }
 
@@ -109,8 +114,10 @@ impl Api {
             server
         } else {
             let scratch = Scratch::new().unwrap();
-            let options = PostgresOptions::throwaway(scratch.path().join("postgres"));
-            Arc::new(Server { postgres: Postgres::start(options).await.unwrap(), _scratch: scratch })
+            let postgres = Postgres::start(PostgresOptions::throwaway(scratch.path().join("postgres")));
+            let nats = Nats::start(NatsOptions::new(scratch.path().join("nats")));
+            let (postgres, nats) = (postgres.await.unwrap(), nats.await.unwrap());
+            Arc::new(Server { postgres, nats, _scratch: scratch })
         };
         *shared = Arc::downgrade(&server);
         drop(shared);
@@ -126,7 +133,9 @@ impl Api {
             calls: CallsConfig::simulated(),
             ..config
         };
-        Self { router: gateway::router(store.clone(), config), store, database: name, server }
+        let bus = BusConfig { servers: vec![server.nats.url()], ..BusConfig::default() };
+        let bus = runner::connect(&bus).await.unwrap();
+        Self { router: gateway::router(bus, store.clone(), config), store, database: name, server }
     }
 
     /// Changes the database as its owner.
@@ -134,6 +143,15 @@ impl Api {
         let mut psql = self.server.postgres.psql().unwrap();
         let done = psql.arg("-c").arg(format!("\\connect {}", self.database)).arg("-c").arg(statement);
         assert!(done.status().await.unwrap().success(), "{statement}");
+    }
+
+    /// The number of a tenant's only row of a table.
+    async fn number(&self, tenant: &str, table: &str) -> i64 {
+        let mut psql = self.server.postgres.psql().unwrap();
+        let query = format!("SELECT id FROM {table} WHERE tenant = '{tenant}'");
+        psql.arg("-c").arg(format!("\\connect {}", self.database)).arg("-c").arg(query);
+        let shown = String::from_utf8(psql.output().await.unwrap().stdout).unwrap();
+        shown.trim().parse().unwrap_or_else(|_| panic!("{table}: {shown:?}"))
     }
 
     /// Sends a request with a key.
@@ -196,8 +214,31 @@ impl Api {
             name: format!("Main street of {name}"),
         };
         self.store.upsert_location(&setup).await.unwrap();
-        self.store.upsert_connection(&shop.connection()).await.unwrap();
-        shop
+        let connection = shop.connection();
+        self.store.upsert_connection(&connection).await.unwrap();
+        let due = CollectionState { due_at: runner::now(), ..CollectionState::default() };
+        self.store.add_collections(&connection.origin(), &[("products", due)]).await.unwrap();
+        let conflict = Conflict {
+            tenant: shop.tenant.clone(),
+            store: shop.store.clone(),
+            connection: shop.connection.clone(),
+            event: None,
+            kind: ConflictKind::Oversold,
+            subject: format!("variant {name}-variant at {name}-location"),
+            detail: "two sales of the last one".to_owned(),
+        };
+        self.store.note_conflict(&conflict).await.unwrap();
+        self.execute(&format!(
+            "INSERT INTO match_candidates (tenant, store, connection, external, variant, candidate, score, reasons, state)
+             VALUES ('{name}', '{name}-store', '{name}-connection', '{name}-item', '{name}-variant', '{name}-other', 800,
+                 '{{}}', 'proposed')"
+        ))
+        .await;
+        Shop {
+            conflict: self.number(name, "conflicts").await,
+            found: self.number(name, "match_candidates").await,
+            ..shop
+        }
     }
 }
 
@@ -207,6 +248,10 @@ pub(crate) struct Shop {
     pub(crate) store: StoreId,
     pub(crate) location: LocationId,
     pub(crate) connection: ConnectionId,
+    /// The number of its conflict.
+    pub(crate) conflict: i64,
+    /// The number of its match.
+    pub(crate) found: i64,
 }
 
 impl Shop {
@@ -216,6 +261,8 @@ impl Shop {
             store: StoreId::new(&format!("{name}-store")).unwrap(),
             location: LocationId::new(&format!("{name}-location")).unwrap(),
             connection: ConnectionId::new(&format!("{name}-connection")).unwrap(),
+            conflict: 999_999,
+            found: 999_999,
         }
     }
 
