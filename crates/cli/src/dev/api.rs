@@ -1,13 +1,13 @@
 //! The management API of a dev environment, with a key of its operator.
 
 use super::{Servers, Services};
-use crate::{environment::write_secret, failure::Failed, port};
+use crate::{api_keys, environment::write_secret, failure::Failed, port};
 use gateway::{ApiKeyText, Config};
 use model::{Role, Scope};
 use outlet::CallsConfig;
 use runner::Metrics;
 use std::{net::SocketAddr, path::Path, time::Duration};
-use store::{NewApiKey, Store};
+use store::Store;
 use tokio::net::TcpListener;
 
 /// The file of the key, in the folder of a dev environment.
@@ -57,27 +57,14 @@ pub(crate) async fn start(
 async fn key(store: &Store, dir: &Path) -> Result<String, Failed> {
     let file = dir.join(KEY_FILE);
     let known = std::fs::read_to_string(&file).ok().and_then(|text| ApiKeyText::parse(text.trim()));
-    let now = runner::now();
     if let Some(known) = known
         && let Some(stored) = store.api_key(&known.id).await?
         && known.secret.has_digest(&stored.digest)
-        && stored.key.is_in_force(now)
+        && stored.key.is_in_force(runner::now())
     {
         return Ok(known.reveal());
     }
-    let key = ApiKeyText::random();
-    let new = NewApiKey {
-        id: &key.id,
-        scope: &Scope::All,
-        role: Role::PlatformOwner,
-        name: "dev",
-        digest: key.secret.digest(),
-        created_by: "tillflow dev",
-        expires_at: now.after(KEY_LIFE),
-    };
-    if !store.create_api_key(&new).await? {
-        return Err(Failed::Other("the key's id exists".to_owned()));
-    }
+    let key = api_keys::issue(store, &Scope::All, (Role::PlatformOwner, "tillflow dev"), KEY_LIFE).await?;
     let text = key.reveal();
     write_secret(&file, text.as_bytes())?;
     Ok(text)
