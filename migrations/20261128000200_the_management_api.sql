@@ -35,7 +35,7 @@ CREATE TABLE api_keys (
     store text COLLATE "C" REFERENCES stores,
     role text COLLATE "C" NOT NULL
         CHECK (role IN ('platform_owner', 'store_owner', 'manager', 'employee', 'integrator', 'read_only')),
-    name text NOT NULL CHECK (octet_length(name) <= 200),
+    name text NOT NULL CHECK (char_length(name) <= 200),
     digest bytea NOT NULL CHECK (octet_length(digest) = 32),
     created_by text NOT NULL CHECK (octet_length(created_by) <= 200),
     created_at timestamptz NOT NULL DEFAULT now(),

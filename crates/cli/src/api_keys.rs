@@ -17,8 +17,8 @@ use store::{ApiKey, LISTED_ROWS, NewApiKey, Part, Store};
 const DAY: Duration = Duration::from_hours(24);
 /// The issuer that is kept with keys of the command line.
 const ISSUER: &str = "tillflow api-key";
-/// Upper limit of a key's name, in bytes.
-const NAME_BYTES_MAX: usize = 200;
+/// Upper limit of a key's name, in characters.
+const NAME_CHARS_MAX: usize = 200;
 
 pub(crate) async fn run(arguments: ApiKeys, output: Output) -> Result<(), Failed> {
     match arguments.what {
@@ -65,8 +65,8 @@ pub(crate) async fn issue(
     (role, name): (Role, &str),
     life: Duration,
 ) -> Result<ApiKeyText, Failed> {
-    if name.trim().is_empty() || name.len() > NAME_BYTES_MAX {
-        return Err(Failed::Usage(format!("--name has 1 to {NAME_BYTES_MAX} bytes")));
+    if name.trim().is_empty() || name.chars().count() > NAME_CHARS_MAX {
+        return Err(Failed::Usage(format!("--name has 1 to {NAME_CHARS_MAX} characters")));
     }
     if let Some(tenant) = scope.tenant()
         && !store.of_tenant(tenant.clone()).exists().await?

@@ -52,6 +52,13 @@ impl Store {
         Tenancy { store: self.clone(), tenant }
     }
 
+    /// Checks that the login may see the record as tenants do: it has to be a member of `tillflow_tenant`.
+    pub async fn check_tenancy(&self) -> Result<(), StoreError> {
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        within(self.limit, query(ENTER).bind(String::new()).execute(&mut *transaction)).await?;
+        within(self.limit, transaction.rollback()).await
+    }
+
     /// Returns the ids of tenants, in their order.
     pub async fn tenants(&self, part: Part<'_>) -> Result<Vec<TenantId>, StoreError> {
         let statement = query(TENANTS).bind(part.after.to_owned()).bind(part.limit.min(crate::LISTED_ROWS));

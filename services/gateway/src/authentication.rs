@@ -8,8 +8,9 @@ use axum::{
 };
 use hyper::{HeaderMap, header::AUTHORIZATION};
 use model::{Role, Scope, TenantId};
-use runner::Client;
+use runner::{Client, Origin};
 use std::sync::Arc;
+use store::StoredApiKey;
 
 /// The header in which a caller of all tenants names the one that a request is about.
 pub(crate) const TENANT_HEADER: &str = "tillflow-tenant";
@@ -34,10 +35,8 @@ pub(crate) async fn authenticate(
     next: Next,
 ) -> Response {
     let client = request.extensions().get::<Client>().cloned();
-    if let Some(wait) = client.as_ref().and_then(|client| gateway.limits.wait_of(client.origin())) {
-        return Problem::too_many(wait).into_response();
-    }
-    match identify(&gateway, request.headers()).await {
+    let origin = client.as_ref().map(Client::origin);
+    match identify(&gateway, request.headers(), origin).await {
         Ok(caller) => {
             if let Some(client) = client {
                 client.prove();
@@ -48,23 +47,28 @@ pub(crate) async fn authenticate(
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(problem) => {
-            if let Some(client) = client.filter(|_| !problem.is_of_ours()) {
-                gateway.limits.note_refused(client.origin());
-            }
-            problem.into_response()
-        }
+        Err(problem) => problem.into_response(),
     }
 }
 
-async fn identify(gateway: &Gateway, headers: &HeaderMap) -> Result<Caller, Problem> {
+async fn identify(gateway: &Gateway, headers: &HeaderMap, origin: Option<Origin>) -> Result<Caller, Problem> {
     let token = bearer(headers)?;
     let refused = || Problem::unauthenticated("the key is unknown, revoked, expired or misspelt");
     let text = ApiKeyText::parse(token).ok_or_else(refused)?;
-    let stored = gateway.store.api_key(&text.id).await?.ok_or_else(refused)?;
-    if !text.secret.has_digest(&stored.digest) || !stored.key.is_in_force(runner::now()) {
-        return Err(refused());
+    if let Some(wait) = origin.and_then(|origin| gateway.limits.wait_of(origin, &text.id)) {
+        return Err(Problem::too_many(wait));
     }
+    let stored = gateway.store.api_key(&text.id).await?;
+    let is_good = |stored: &StoredApiKey| {
+        text.secret.has_digest(&stored.digest) && stored.key.is_in_force(runner::now())
+    };
+    let Some(stored) = stored.filter(is_good) else {
+        if let Some(origin) = origin {
+            gateway.limits.note_refused(origin);
+        }
+        return Err(refused());
+    };
+    gateway.limits.note_accepted(&text.id);
     let about = tenant(headers)?;
     let own = stored.key.scope.tenant();
     if about.is_some() && own.is_some() && about.as_ref() != own {

@@ -14,8 +14,8 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 /// Upper limit of a request's body, in bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
-/// Upper limit of a text in a request unless another is named, in bytes.
-pub(crate) const TEXT_BYTES_MAX: usize = 200;
+/// Upper limit of a text in a request unless another is named, in characters.
+pub(crate) const TEXT_CHARS_MAX: usize = 200;
 
 /// A body of JSON.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -89,7 +89,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
     }
 }
 
-/// Checks a text that people read: not empty, within `max` bytes, without control characters.
+/// Checks a text that people read: not empty, at most `max` characters, none of them a control character.
 pub(crate) fn text(field: &str, text: &str, max: usize) -> Result<(), Problem> {
     if text.trim().is_empty() {
         return Err(Problem::invalid(field, "must not be empty"));
@@ -99,8 +99,9 @@ pub(crate) fn text(field: &str, text: &str, max: usize) -> Result<(), Problem> {
 
 /// Checks a text that may be empty.
 pub(crate) fn optional_text(field: &str, text: &str, max: usize) -> Result<(), Problem> {
-    if text.len() > max {
-        return Err(Problem::invalid(field, format!("must have at most {max} bytes, has {}", text.len())));
+    let length = text.chars().count();
+    if length > max {
+        return Err(Problem::invalid(field, format!("must have at most {max} characters, has {length}")));
     }
     if text.chars().any(char::is_control) {
         return Err(Problem::invalid(field, "must have no control characters"));

@@ -17,6 +17,7 @@ mod precondition;
 mod problem;
 mod reference;
 mod routes;
+mod schema;
 
 pub use api::openapi;
 pub use api_key::{ApiKeyText, KeySecret};
@@ -95,10 +96,17 @@ pub(crate) struct Gateway {
 
 /// Runs the service until it is asked to stop.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
-    let opened = runner::until_set_up(&service, SERVICE, async || Store::open(&config.store).await).await?;
+    let opened = runner::until_set_up(&service, SERVICE, async || open(&config.store).await).await?;
     let Some(store) = opened else { return Ok(()) };
     let listener = listen(config.listen).await?;
     serve(service, store, config, listener).await
+}
+
+/// Opens the database, which the login has to be able to see as tenants do.
+async fn open(config: &StoreConfig) -> Result<Store, store::StoreError> {
+    let store = Store::open(config).await?;
+    store.check_tenancy().await?;
+    Ok(store)
 }
 
 /// Binds the listener.

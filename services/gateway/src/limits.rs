@@ -1,4 +1,4 @@
-//! Limits of requests: of each caller, and of each address whose credentials were refused.
+//! Limits of requests: of each caller, and of each address whose keys were refused.
 
 use governor::{
     DefaultDirectRateLimiter, Quota, RateLimiter,
@@ -12,8 +12,13 @@ use std::{hash::Hash, num::NonZeroU32, sync::Arc, time::Duration};
 const COUNTED_MAX: u64 = 100_000;
 /// Time after which a quiet one is forgotten: longer than its budget takes to refill.
 const QUIET_FOR: Duration = Duration::from_hours(1);
-/// Number of refused credentials a minute that an address may send.
+/// Number of refused keys a minute that an address may send.
 const REFUSED_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
+
+/// Time for which no unknown key of an address is looked up that sent too many refused ones.
+const SHUT_OUT_FOR: Duration = Duration::from_secs(10);
+/// Time for which a key that was accepted is looked up whatever its address.
+const ACCEPTED_FOR: Duration = Duration::from_mins(5);
 
 /// One budget for each key.
 struct Budgets<Key> {
@@ -40,10 +45,9 @@ pub(crate) struct Limits {
     refused: Budgets<Origin>,
     /// Addresses that have used up their budget, until the wait is over.
     shut_out: Cache<Origin, ()>,
+    /// The ids of keys that were accepted a short time ago.
+    accepted: Cache<String, ()>,
 }
-
-/// Time for which an address is shut out that sent too many refused credentials.
-const SHUT_OUT_FOR: Duration = Duration::from_secs(10);
 
 impl Limits {
     pub(crate) fn new(requests_per_second: u32, requests_burst: u32) -> Self {
@@ -54,6 +58,7 @@ impl Limits {
             callers: Budgets::new(quota),
             refused: Budgets::new(Quota::per_minute(REFUSED_PER_MINUTE)),
             shut_out: Cache::builder().max_capacity(COUNTED_MAX).time_to_live(SHUT_OUT_FOR).build(),
+            accepted: Cache::builder().max_capacity(COUNTED_MAX).time_to_live(ACCEPTED_FOR).build(),
         }
     }
 
@@ -62,15 +67,42 @@ impl Limits {
         self.callers.take(caller.to_owned())
     }
 
-    /// Counts refused credentials of an address.
+    /// Remembers that a key was accepted.
+    pub(crate) fn note_accepted(&self, key: &str) {
+        self.accepted.insert(key.to_owned(), ());
+    }
+
+    /// Counts a refused key of an address.
     pub(crate) fn note_refused(&self, origin: Origin) {
         if self.refused.take(origin).is_err() {
             self.shut_out.insert(origin, ());
         }
     }
 
-    /// Returns the time to wait if an address has sent too many refused credentials: nothing of it is looked up until then.
-    pub(crate) fn wait_of(&self, origin: Origin) -> Option<Duration> {
-        self.shut_out.contains_key(&origin).then_some(SHUT_OUT_FOR)
+    /// Returns the time to wait before a key of an address is looked up that has sent too many refused ones. A key that was
+    /// accepted a short time ago doesn't wait: others may share its address.
+    pub(crate) fn wait_of(&self, origin: Origin, key: &str) -> Option<Duration> {
+        (self.shut_out.contains_key(&origin) && !self.accepted.contains_key(key)).then_some(SHUT_OUT_FOR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    #[test]
+    fn an_address_with_many_refused_keys_waits_and_a_key_that_was_accepted_does_not() {
+        let limits = Limits::new(10, 10);
+        let origin = |last| Origin::of(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
+        limits.note_accepted("known");
+        for _ in 0..REFUSED_PER_MINUTE.get() {
+            limits.note_refused(origin(1));
+            assert_eq!(limits.wait_of(origin(1), "guess"), None);
+        }
+        limits.note_refused(origin(1));
+        assert_eq!(limits.wait_of(origin(1), "guess"), Some(SHUT_OUT_FOR));
+        assert_eq!(limits.wait_of(origin(1), "known"), None);
+        assert_eq!(limits.wait_of(origin(2), "guess"), None);
     }
 }

@@ -42,10 +42,9 @@ fn read(headers: &HeaderMap) -> Result<IfMatch, Problem> {
     }
     let number = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     let number = number.and_then(|number| number.parse::<i64>().ok()).filter(|number| *number > 0);
-    // An `ETag` that none of our responses had matches nothing.
-    number.map(|number| IfMatch(Some(number))).ok_or_else(|| {
-        Problem::new(StatusCode::PRECONDITION_FAILED, "stale", "If-Match: no response had this `ETag`")
-    })
+    number
+        .map(|number| IfMatch(Some(number)))
+        .ok_or_else(|| Problem::malformed("If-Match: isn't the `ETag` of a response, such as \"7\""))
 }
 
 /// A response with the revision of its settings.

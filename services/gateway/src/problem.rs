@@ -121,11 +121,6 @@ impl Problem {
             other => other.into(),
         }
     }
-
-    /// Returns true if repeating the request may give another response.
-    pub(crate) fn is_of_ours(&self) -> bool {
-        self.status.is_server_error()
-    }
 }
 
 impl From<StoreError> for Problem {

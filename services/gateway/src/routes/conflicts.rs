@@ -2,10 +2,11 @@
 
 use crate::{
     access::Access,
-    body::{Body, Path, Query, TEXT_BYTES_MAX, text},
+    body::{Body, Path, Query, TEXT_CHARS_MAX, text},
     page::{LatestQuery, Page},
     problem::{Problem, Refusals, WriteRefusals},
     routes::decision::{Decided, OutcomeBody},
+    schema::{Title, Token},
 };
 use axum::Json;
 use hyper::StatusCode;
@@ -117,14 +118,14 @@ pub(crate) struct AnswerBody {
     /// The side whose number stands: needed for a first contact, and for nothing else.
     #[serde(default)]
     take: Option<SideBody>,
-    /// The reason, for people: 1 to 200 bytes.
+    /// The reason, for people: 1 to 200 characters.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(value_type = Option<Title>)]
     note: Option<String>,
 }
 
 /// Lists conflicts of a store, the latest first.
-#[utoipa::path(get, path = "/v1/stores/{store}/conflicts", tag = "conflicts", operation_id = "listConflicts", params(("store" = String, Path, description = "The store's id."), ConflictQuery), responses((status = 200, body = Page<ConflictBody>), Refusals))]
+#[utoipa::path(get, path = "/v1/stores/{store}/conflicts", tag = "conflicts", operation_id = "listConflicts", params(("store" = inline(Token), Path, description = "The store's id."), ConflictQuery), responses((status = 200, body = Page<ConflictBody>), Refusals))]
 pub(crate) async fn list(
     access: Access,
     store: Path<StoreId>,
@@ -162,7 +163,7 @@ pub(crate) async fn resolve(
 ) -> Result<(StatusCode, Json<OutcomeBody>), Problem> {
     let row = access.conflict(Permission::Decide, conflict.0).await?;
     if let Some(note) = &body.0.note {
-        text("/note", note, TEXT_BYTES_MAX)?;
+        text("/note", note, TEXT_CHARS_MAX)?;
     }
     let side = body.0.take.map(|take| match take {
         SideBody::Store => Side::Store,

@@ -5,6 +5,7 @@ use crate::{
     body::{Body, Path},
     problem::{Problem, Refusals, WriteRefusals},
     routes::decision::{Decided, OutcomeBody},
+    schema::{External, Token},
 };
 use axum::Json;
 use hyper::StatusCode;
@@ -38,11 +39,12 @@ pub(crate) struct LocationsBody {
 #[schema(as = NewLocationLink)]
 pub(crate) struct NewLinkBody {
     /// The store's location.
+    #[schema(value_type = Token)]
     location: String,
 }
 
 /// Returns the locations of a connection's platform that are linked or ignored.
-#[utoipa::path(get, path = "/v1/connections/{connection}/locations", tag = "connections", operation_id = "listConnectionLocations", params(("connection" = String, Path, description = "The connection's id.")), responses((status = 200, body = LocationsBody), Refusals))]
+#[utoipa::path(get, path = "/v1/connections/{connection}/locations", tag = "connections", operation_id = "listConnectionLocations", params(("connection" = inline(Token), Path, description = "The connection's id.")), responses((status = 200, body = LocationsBody), Refusals))]
 pub(crate) async fn list(
     access: Access,
     connection: Path<ConnectionId>,
@@ -58,7 +60,7 @@ pub(crate) async fn list(
 }
 
 /// Links a location of the platform to one of the store's, in the store's order. Its items are read there.
-#[utoipa::path(put, path = "/v1/connections/{connection}/locations/{external}", tag = "connections", operation_id = "linkLocation", params(("connection" = String, Path, description = "The connection's id."), ("external" = String, Path, description = "The platform's id of the location.")), request_body = NewLinkBody, responses((status = 200, body = OutcomeBody), (status = 202, body = OutcomeBody, description = "It was accepted, and takes effect later."), WriteRefusals))]
+#[utoipa::path(put, path = "/v1/connections/{connection}/locations/{external}", tag = "connections", operation_id = "linkLocation", params(("connection" = inline(Token), Path, description = "The connection's id."), ("external" = inline(External), Path, description = "The platform's id of the location.")), request_body = NewLinkBody, responses((status = 200, body = OutcomeBody), (status = 202, body = OutcomeBody, description = "It was accepted, and takes effect later."), WriteRefusals))]
 pub(crate) async fn link(
     access: Access,
     Path((connection, external)): Path<(ConnectionId, ExternalId)>,
@@ -85,7 +87,7 @@ pub(crate) async fn link(
 }
 
 /// Ignores a location of the platform: what is reported of it is filtered, and no conflict is opened.
-#[utoipa::path(put, path = "/v1/connections/{connection}/ignored-locations/{external}", tag = "connections", operation_id = "ignoreLocation", params(("connection" = String, Path, description = "The connection's id."), ("external" = String, Path, description = "The platform's id of the location.")), responses((status = 204), WriteRefusals))]
+#[utoipa::path(put, path = "/v1/connections/{connection}/ignored-locations/{external}", tag = "connections", operation_id = "ignoreLocation", params(("connection" = inline(Token), Path, description = "The connection's id."), ("external" = inline(External), Path, description = "The platform's id of the location.")), responses((status = 204), WriteRefusals))]
 pub(crate) async fn ignore(
     access: Access,
     path: Path<(ConnectionId, ExternalId)>,
@@ -94,7 +96,7 @@ pub(crate) async fn ignore(
 }
 
 /// Stops ignoring a location of the platform.
-#[utoipa::path(delete, path = "/v1/connections/{connection}/ignored-locations/{external}", tag = "connections", operation_id = "heedLocation", params(("connection" = String, Path, description = "The connection's id."), ("external" = String, Path, description = "The platform's id of the location.")), responses((status = 204), WriteRefusals))]
+#[utoipa::path(delete, path = "/v1/connections/{connection}/ignored-locations/{external}", tag = "connections", operation_id = "heedLocation", params(("connection" = inline(Token), Path, description = "The connection's id."), ("external" = inline(External), Path, description = "The platform's id of the location.")), responses((status = 204), WriteRefusals))]
 pub(crate) async fn heed(
     access: Access,
     path: Path<(ConnectionId, ExternalId)>,

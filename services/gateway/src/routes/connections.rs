@@ -3,12 +3,13 @@
 use crate::{
     Gateway,
     access::{Access, OwnStore},
-    body::{Body, Field, Path, Query, TEXT_BYTES_MAX, optional_text},
+    body::{Body, Field, Path, Query, TEXT_CHARS_MAX, optional_text},
     idempotency::NewIds,
     page::{Page, PageQuery},
     precondition::{IfMatch, Revised, done},
     problem::{Problem, Refusals, WriteRefusals},
-    routes::credentials::{SECRETS_MAX, secret, token},
+    routes::credentials::{SECRETS_MAX, secret},
+    schema::{External, Line, Revision, Secret, Token},
 };
 use axum::Json;
 use hyper::StatusCode;
@@ -25,8 +26,8 @@ use utoipa::ToSchema;
 const IGNORED_MAX: usize = 1000;
 /// Upper limit of the calls a minute that a connection may be set to.
 const REQUESTS_PER_MINUTE_MAX: u32 = 100_000;
-/// Upper limit of the URL of an API, in bytes.
-const URL_BYTES_MAX: usize = 500;
+/// Upper limit of the URL of an API, in characters.
+const URL_CHARS_MAX: usize = 500;
 
 /// The kinds of the store's values that are written to a connection.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
@@ -172,24 +173,25 @@ pub(crate) struct NewConnectionBody {
     /// The account's name on the platform, in the form that its API and its webhooks use. A webhook that names another one is
     /// refused; none is if this is empty.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(value_type = Line)]
     account: String,
     /// Scheme, host and port of its API: `https` at a public address, unless the operator allows another.
     #[schema(example = "https://connect.squareup.com", max_length = 500)]
     base_url: String,
     /// The API version to request; the platform's default if empty.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(value_type = Line)]
     api_version: String,
     /// The access token. It is sealed, and never returned.
-    #[schema(max_length = 8192)]
+    #[schema(value_type = Secret)]
     token: String,
     /// The secrets that sign webhooks: at most 4. They are sealed, and never returned.
     #[serde(default)]
-    #[schema(max_items = 4)]
+    #[schema(value_type = Vec<Secret>, max_items = 4)]
     webhook_secrets: Vec<String>,
     /// The location of levels that are reported without one.
     #[serde(default)]
+    #[schema(value_type = Option<Token>)]
     default_location: Option<String>,
     /// A limit of calls below the platform's own.
     #[serde(default)]
@@ -203,7 +205,7 @@ pub(crate) struct NewConnectionBody {
     baseline: Option<BaselineBody>,
     /// The platform's ids of the locations that are ignored: at most 1,000.
     #[serde(default)]
-    #[schema(max_items = 1000)]
+    #[schema(value_type = Vec<External>, max_items = 1000)]
     ignored_locations: Vec<String>,
 }
 
@@ -214,7 +216,7 @@ pub(crate) struct NewConnectionBody {
 pub(crate) struct ConnectionEditBody {
     /// The account's name on the platform.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(value_type = Option<Line>)]
     account: Option<String>,
     /// Scheme, host and port of its API.
     #[serde(default)]
@@ -222,11 +224,11 @@ pub(crate) struct ConnectionEditBody {
     base_url: Option<String>,
     /// The API version to request; empty for the platform's default.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(value_type = Option<Line>)]
     api_version: Option<String>,
     /// The location of levels that are reported without one; null for none.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<Token>)]
     default_location: Field<String>,
     /// A limit of calls below the platform's own; null for none.
     #[serde(default)]
@@ -238,7 +240,7 @@ pub(crate) struct ConnectionEditBody {
 }
 
 /// Lists a store's connections.
-#[utoipa::path(get, path = "/v1/stores/{store}/connections", tag = "connections", operation_id = "listConnections", params(("store" = String, Path, description = "The store's id."), PageQuery), responses((status = 200, body = Page<ConnectionBody>), Refusals))]
+#[utoipa::path(get, path = "/v1/stores/{store}/connections", tag = "connections", operation_id = "listConnections", params(("store" = inline(Token), Path, description = "The store's id."), PageQuery), responses((status = 200, body = Page<ConnectionBody>), Refusals))]
 pub(crate) async fn list(
     access: Access,
     store: Path<StoreId>,
@@ -251,7 +253,7 @@ pub(crate) async fn list(
 }
 
 /// Creates a connection. It is read at once; nothing is written to it unless its rules say so.
-#[utoipa::path(post, path = "/v1/stores/{store}/connections", tag = "connections", operation_id = "createConnection", params(("store" = String, Path, description = "The store's id.")), request_body = NewConnectionBody, responses((status = 201, body = ConnectionBody, headers(("ETag" = String))), WriteRefusals))]
+#[utoipa::path(post, path = "/v1/stores/{store}/connections", tag = "connections", operation_id = "createConnection", params(("store" = inline(Token), Path, description = "The store's id.")), request_body = NewConnectionBody, responses((status = 201, body = ConnectionBody, headers(("ETag" = String))), WriteRefusals))]
 pub(crate) async fn create(
     access: Access,
     store: Path<StoreId>,
@@ -271,7 +273,7 @@ pub(crate) async fn create(
 }
 
 /// Returns a connection.
-#[utoipa::path(get, path = "/v1/connections/{connection}", tag = "connections", operation_id = "showConnection", params(("connection" = String, Path, description = "The connection's id.")), responses((status = 200, body = ConnectionBody, headers(("ETag" = String))), Refusals))]
+#[utoipa::path(get, path = "/v1/connections/{connection}", tag = "connections", operation_id = "showConnection", params(("connection" = inline(Token), Path, description = "The connection's id.")), responses((status = 200, body = ConnectionBody, headers(("ETag" = String))), Refusals))]
 pub(crate) async fn show(
     access: Access,
     connection: Path<ConnectionId>,
@@ -280,7 +282,7 @@ pub(crate) async fn show(
 }
 
 /// Changes a connection's settings. What its platform refused before is tried again.
-#[utoipa::path(patch, path = "/v1/connections/{connection}", tag = "connections", operation_id = "changeConnection", params(("connection" = String, Path, description = "The connection's id."), ("If-Match" = String, Header, description = "The `ETag` of the settings that the edit was made from, or `*`.")), request_body = ConnectionEditBody, responses((status = 200, body = ConnectionBody, headers(("ETag" = String))), WriteRefusals))]
+#[utoipa::path(patch, path = "/v1/connections/{connection}", tag = "connections", operation_id = "changeConnection", params(("connection" = inline(Token), Path, description = "The connection's id."), ("If-Match" = inline(Revision), Header, description = "The `ETag` of the settings that the edit was made from, or `*`.")), request_body = ConnectionEditBody, responses((status = 200, body = ConnectionBody, headers(("ETag" = String))), WriteRefusals))]
 pub(crate) async fn change(
     access: Access,
     connection: Path<ConnectionId>,
@@ -309,8 +311,8 @@ async fn new(
     body: NewConnectionBody,
 ) -> Result<Connection, Problem> {
     let platform = platform(&body.platform)?;
-    optional_text("/account", &body.account, TEXT_BYTES_MAX)?;
-    optional_text("/api_version", &body.api_version, TEXT_BYTES_MAX)?;
+    optional_text("/account", &body.account, TEXT_CHARS_MAX)?;
+    optional_text("/api_version", &body.api_version, TEXT_CHARS_MAX)?;
     if body.webhook_secrets.len() > SECRETS_MAX {
         return Err(Problem::invalid("/webhook_secrets", format!("must be at most {SECRETS_MAX}")));
     }
@@ -320,7 +322,7 @@ async fn new(
     for text in &body.webhook_secrets {
         secret("/webhook_secrets", text)?;
     }
-    token("/token", &body.token)?;
+    secret("/token", &body.token)?;
     let ignored = body.ignored_locations.iter().map(|text| ExternalId::new(text));
     let ignored: Result<BTreeSet<_>, _> = ignored.collect();
     Ok(Connection {
@@ -359,11 +361,11 @@ async fn edit(
     body: ConnectionEditBody,
 ) -> Result<Connection, Problem> {
     if let Some(account) = body.account {
-        optional_text("/account", &account, TEXT_BYTES_MAX)?;
+        optional_text("/account", &account, TEXT_CHARS_MAX)?;
         connection.account = account;
     }
     if let Some(version) = body.api_version {
-        optional_text("/api_version", &version, TEXT_BYTES_MAX)?;
+        optional_text("/api_version", &version, TEXT_CHARS_MAX)?;
         connection.api_version = version;
     }
     if let Some(url) = body.base_url {
@@ -388,7 +390,7 @@ fn platform(name: &str) -> Result<PlatformName, Problem> {
 }
 
 fn base_url(gateway: &Gateway, url: &str) -> Result<String, Problem> {
-    optional_text("/base_url", url, URL_BYTES_MAX)?;
+    optional_text("/base_url", url, URL_CHARS_MAX)?;
     let url = url.trim_end_matches('/');
     gateway.calls.check(url).map_err(|forbidden| Problem::invalid("/base_url", forbidden))?;
     Ok(url.to_owned())

@@ -2,9 +2,10 @@
 
 use crate::{
     access::Access,
-    body::{Body, Path},
+    body::{Body, Path, optional_text},
     problem::{Problem, WriteRefusals},
     routes::connections::edited,
+    schema::{Secret, Token},
 };
 use hyper::StatusCode;
 use model::{Connection, ConnectionId, Permission};
@@ -14,10 +15,8 @@ use utoipa::ToSchema;
 
 /// Upper limit of the secrets of a connection that are active at once.
 pub(crate) const SECRETS_MAX: usize = 4;
-/// Upper limit of a secret, in bytes.
-const SECRET_BYTES_MAX: usize = 1024;
-/// Upper limit of an access token, in bytes.
-const TOKEN_BYTES_MAX: usize = 8192;
+/// Upper limit of a secret and of an access token, in characters.
+const SECRET_CHARS_MAX: usize = 1024;
 /// Upper limit of attempts at an edit that meets another one.
 const ATTEMPTS_MAX: u32 = 3;
 
@@ -27,7 +26,7 @@ const ATTEMPTS_MAX: u32 = 3;
 #[schema(as = NewToken)]
 pub(crate) struct NewTokenBody {
     /// The access token. It is sealed, and never returned.
-    #[schema(max_length = 8192)]
+    #[schema(value_type = Secret)]
     token: String,
 }
 
@@ -37,26 +36,26 @@ pub(crate) struct NewTokenBody {
 #[schema(as = NewSecret)]
 pub(crate) struct NewSecretBody {
     /// The secret. It is sealed, and never returned.
-    #[schema(min_length = 1, max_length = 1024)]
+    #[schema(value_type = Secret)]
     secret: String,
     /// True to accept webhooks with the former secret too, until the next rotation.
     keep_former: bool,
 }
 
 /// Replaces a connection's access token. A connection that needed it makes calls again.
-#[utoipa::path(put, path = "/v1/connections/{connection}/token", tag = "connections", operation_id = "replaceToken", params(("connection" = String, Path, description = "The connection's id.")), request_body = NewTokenBody, responses((status = 204), WriteRefusals))]
+#[utoipa::path(put, path = "/v1/connections/{connection}/token", tag = "connections", operation_id = "replaceToken", params(("connection" = inline(Token), Path, description = "The connection's id.")), request_body = NewTokenBody, responses((status = 204), WriteRefusals))]
 pub(crate) async fn replace(
     access: Access,
     connection: Path<ConnectionId>,
     body: Body<NewTokenBody>,
 ) -> Result<StatusCode, Problem> {
-    token("/token", &body.0.token)?;
+    secret("/token", &body.0.token)?;
     let own = access.connection(Permission::WriteConnections, &connection.0).await?;
     edit(&own.tenancy, &connection.0, |known| known.token.clone_from(&body.0.token)).await
 }
 
 /// Rotates the secret that signs a connection's webhooks.
-#[utoipa::path(put, path = "/v1/connections/{connection}/secret", tag = "connections", operation_id = "rotateSecret", params(("connection" = String, Path, description = "The connection's id.")), request_body = NewSecretBody, responses((status = 204), WriteRefusals))]
+#[utoipa::path(put, path = "/v1/connections/{connection}/secret", tag = "connections", operation_id = "rotateSecret", params(("connection" = inline(Token), Path, description = "The connection's id.")), request_body = NewSecretBody, responses((status = 204), WriteRefusals))]
 pub(crate) async fn rotate(
     access: Access,
     connection: Path<ConnectionId>,
@@ -100,28 +99,13 @@ async fn edit(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Checks an access token.
-pub(crate) fn token(field: &str, text: &str) -> Result<(), Problem> {
-    credential(field, text, TOKEN_BYTES_MAX)
-}
-
-/// Checks a secret.
+/// Checks a secret or an access token: a text that signs bytes or is sent in headers. The error doesn't quote it.
 pub(crate) fn secret(field: &str, text: &str) -> Result<(), Problem> {
+    // Anybody could sign with an empty one.
     if text.is_empty() {
-        return Err(Problem::invalid(field, "a secret must not be empty: anybody could sign with it"));
+        return Err(Problem::invalid(field, "must not be empty"));
     }
-    credential(field, text, SECRET_BYTES_MAX)
-}
-
-/// Checks a text that is sent in headers or signs bytes; the error doesn't quote it.
-fn credential(field: &str, text: &str, max: usize) -> Result<(), Problem> {
-    if text.len() > max {
-        return Err(Problem::invalid(field, format!("must have at most {max} bytes, has {}", text.len())));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(Problem::invalid(field, "must have no control characters"));
-    }
-    Ok(())
+    optional_text(field, text, SECRET_CHARS_MAX)
 }
 
 #[cfg(test)]
@@ -151,6 +135,6 @@ mod tests {
     fn an_empty_secret_is_refused() {
         assert!(secret("/secret", "").is_err());
         assert!(secret("/secret", "s").is_ok());
-        assert!(token("/token", "a\nb").is_err());
+        assert!(secret("/token", "a\nb").is_err());
     }
 }

@@ -3,10 +3,11 @@
 use crate::{
     access::Access,
     api_key::ApiKeyText,
-    body::{Body, Path, Query, TEXT_BYTES_MAX, text},
+    body::{Body, Path, Query, TEXT_CHARS_MAX, text},
     idempotency::NewIds,
     page::{Page, PageQuery},
     problem::{Problem, Refusals, WriteRefusals},
+    schema::{KeyId, Title, Token},
 };
 use axum::Json;
 use hyper::StatusCode;
@@ -119,13 +120,14 @@ impl From<ApiKey> for KeyBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewKey)]
 pub(crate) struct NewKeyBody {
-    /// Its name, for people: 1 to 200 bytes.
-    #[schema(min_length = 1, max_length = 200)]
+    /// Its name, for people: 1 to 200 characters.
+    #[schema(value_type = Title)]
     name: String,
     /// Its role: one with no permission that the caller lacks.
     role: RoleBody,
     /// The only store that it gives access to; all stores of the tenant unless given.
     #[serde(default)]
+    #[schema(value_type = Option<Token>)]
     store: Option<String>,
     /// Its life, in days: 1 to 400, 90 unless given.
     #[serde(default)]
@@ -167,7 +169,7 @@ pub(crate) async fn issue(
             "Idempotency-Key: the response has a secret, which isn't kept; revoke a key that was lost";
         return Err(Problem::malformed(detail));
     }
-    text("/name", &body.0.name, TEXT_BYTES_MAX)?;
+    text("/name", &body.0.name, TEXT_CHARS_MAX)?;
     let role = Role::from(body.0.role);
     if !access.caller().role.may_issue(role) {
         return Err(Problem::forbidden("a key has no permission that its issuer lacks"));
@@ -232,7 +234,7 @@ async fn scope(access: &Access, role: Role, store: Option<&str>) -> Result<Scope
 }
 
 /// Revokes a key: requests with it are refused from now on.
-#[utoipa::path(delete, path = "/v1/keys/{key}", tag = "keys", operation_id = "revokeKey", params(("key" = String, Path, description = "The key's id.")), responses((status = 204), Refusals))]
+#[utoipa::path(delete, path = "/v1/keys/{key}", tag = "keys", operation_id = "revokeKey", params(("key" = inline(KeyId), Path, description = "The key's id.")), responses((status = 204), Refusals))]
 pub(crate) async fn revoke(access: Access, key: Path<String>) -> Result<StatusCode, Problem> {
     access.need(Permission::WriteKeys)?;
     let missing = || Problem::not_found("key", &key.0);

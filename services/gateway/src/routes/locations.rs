@@ -2,11 +2,12 @@
 
 use crate::{
     access::Access,
-    body::{Body, Path, Query, TEXT_BYTES_MAX, text},
+    body::{Body, Path, Query, TEXT_CHARS_MAX, text},
     idempotency::NewIds,
     page::{Page, PageQuery},
     precondition::{IfMatch, Revised, done},
     problem::{Problem, Refusals, WriteRefusals},
+    schema::{Revision, Title, Token},
 };
 use axum::Json;
 use hyper::StatusCode;
@@ -33,8 +34,8 @@ pub(crate) struct LocationBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewLocation)]
 pub(crate) struct NewLocationBody {
-    /// Its name, for people: 1 to 200 bytes.
-    #[schema(min_length = 1, max_length = 200)]
+    /// Its name, for people: 1 to 200 characters.
+    #[schema(value_type = Title)]
     name: String,
 }
 
@@ -43,8 +44,8 @@ pub(crate) struct NewLocationBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = LocationEdit)]
 pub(crate) struct LocationEditBody {
-    /// Its name, for people: 1 to 200 bytes.
-    #[schema(min_length = 1, max_length = 200)]
+    /// Its name, for people: 1 to 200 characters.
+    #[schema(value_type = Title)]
     name: String,
 }
 
@@ -61,7 +62,7 @@ impl From<LocationRow> for Revised<LocationBody> {
 }
 
 /// Lists a store's locations.
-#[utoipa::path(get, path = "/v1/stores/{store}/locations", tag = "locations", operation_id = "listLocations", params(("store" = String, Path, description = "The store's id."), PageQuery), responses((status = 200, body = Page<LocationBody>), Refusals))]
+#[utoipa::path(get, path = "/v1/stores/{store}/locations", tag = "locations", operation_id = "listLocations", params(("store" = inline(Token), Path, description = "The store's id."), PageQuery), responses((status = 200, body = Page<LocationBody>), Refusals))]
 pub(crate) async fn list(
     access: Access,
     store: Path<StoreId>,
@@ -74,7 +75,7 @@ pub(crate) async fn list(
 }
 
 /// Creates a location of a store.
-#[utoipa::path(post, path = "/v1/stores/{store}/locations", tag = "locations", operation_id = "createLocation", params(("store" = String, Path, description = "The store's id.")), request_body = NewLocationBody, responses((status = 201, body = LocationBody, headers(("ETag" = String))), WriteRefusals))]
+#[utoipa::path(post, path = "/v1/stores/{store}/locations", tag = "locations", operation_id = "createLocation", params(("store" = inline(Token), Path, description = "The store's id.")), request_body = NewLocationBody, responses((status = 201, body = LocationBody, headers(("ETag" = String))), WriteRefusals))]
 pub(crate) async fn create(
     access: Access,
     store: Path<StoreId>,
@@ -82,7 +83,7 @@ pub(crate) async fn create(
     body: Body<NewLocationBody>,
 ) -> Result<(StatusCode, Revised<LocationBody>), Problem> {
     let own = access.store(Permission::WriteStores, &store.0).await?;
-    text("/name", &body.0.name, TEXT_BYTES_MAX)?;
+    text("/name", &body.0.name, TEXT_CHARS_MAX)?;
     let setup = LocationSetup {
         tenant: own.tenancy.tenant().clone(),
         store: store.0,
@@ -96,7 +97,7 @@ pub(crate) async fn create(
 }
 
 /// Returns a location.
-#[utoipa::path(get, path = "/v1/locations/{location}", tag = "locations", operation_id = "showLocation", params(("location" = String, Path, description = "The location's id.")), responses((status = 200, body = LocationBody, headers(("ETag" = String))), Refusals))]
+#[utoipa::path(get, path = "/v1/locations/{location}", tag = "locations", operation_id = "showLocation", params(("location" = inline(Token), Path, description = "The location's id.")), responses((status = 200, body = LocationBody, headers(("ETag" = String))), Refusals))]
 pub(crate) async fn show(
     access: Access,
     location: Path<LocationId>,
@@ -105,7 +106,7 @@ pub(crate) async fn show(
 }
 
 /// Renames a location.
-#[utoipa::path(patch, path = "/v1/locations/{location}", tag = "locations", operation_id = "changeLocation", params(("location" = String, Path, description = "The location's id."), ("If-Match" = String, Header, description = "The `ETag` of the settings that the edit was made from, or `*`.")), request_body = LocationEditBody, responses((status = 200, body = LocationBody, headers(("ETag" = String))), WriteRefusals))]
+#[utoipa::path(patch, path = "/v1/locations/{location}", tag = "locations", operation_id = "changeLocation", params(("location" = inline(Token), Path, description = "The location's id."), ("If-Match" = inline(Revision), Header, description = "The `ETag` of the settings that the edit was made from, or `*`.")), request_body = LocationEditBody, responses((status = 200, body = LocationBody, headers(("ETag" = String))), WriteRefusals))]
 pub(crate) async fn change(
     access: Access,
     location: Path<LocationId>,
@@ -113,7 +114,7 @@ pub(crate) async fn change(
     body: Body<LocationEditBody>,
 ) -> Result<Revised<LocationBody>, Problem> {
     let own = access.location(Permission::WriteStores, &location.0).await?;
-    text("/name", &body.0.name, TEXT_BYTES_MAX)?;
+    text("/name", &body.0.name, TEXT_CHARS_MAX)?;
     let edited = own.tenancy.rename_location(&location.0, &body.0.name, from).await?;
     let revision = done(edited, "location", location.0.as_str())?;
     let setup = LocationSetup { name: body.0.name, ..own.row.setup };

@@ -2,10 +2,11 @@
 
 use crate::{
     access::Access,
-    body::{Body, Path, Query, TEXT_BYTES_MAX, text},
+    body::{Body, Path, Query, TEXT_CHARS_MAX, text},
     page::{LatestQuery, Page},
     problem::{Problem, Refusals, WriteRefusals},
     routes::decision::{Decided, OutcomeBody},
+    schema::{Title, Token},
 };
 use axum::Json;
 use hyper::StatusCode;
@@ -116,14 +117,14 @@ impl From<MatchRow> for MatchBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = Reason)]
 pub(crate) struct ReasonBody {
-    /// The reason, for people: 1 to 200 bytes.
+    /// The reason, for people: 1 to 200 characters.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(value_type = Option<Title>)]
     note: Option<String>,
 }
 
 /// Lists matches of a store, the latest first.
-#[utoipa::path(get, path = "/v1/stores/{store}/matches", tag = "matches", operation_id = "listMatches", params(("store" = String, Path, description = "The store's id."), MatchQuery), responses((status = 200, body = Page<MatchBody>), Refusals))]
+#[utoipa::path(get, path = "/v1/stores/{store}/matches", tag = "matches", operation_id = "listMatches", params(("store" = inline(Token), Path, description = "The store's id."), MatchQuery), responses((status = 200, body = Page<MatchBody>), Refusals))]
 pub(crate) async fn list(
     access: Access,
     store: Path<StoreId>,
@@ -191,7 +192,7 @@ pub(crate) async fn undo(
 
 fn note(body: &ReasonBody) -> Result<Option<&str>, Problem> {
     if let Some(note) = &body.note {
-        text("/note", note, TEXT_BYTES_MAX)?;
+        text("/note", note, TEXT_CHARS_MAX)?;
     }
     Ok(body.note.as_deref())
 }

@@ -2,11 +2,12 @@
 
 use crate::{
     access::Access,
-    body::{Body, Field, Path, Query, TEXT_BYTES_MAX, text},
+    body::{Body, Field, Path, Query, TEXT_CHARS_MAX, text},
     idempotency::NewIds,
     page::{Page, PageQuery},
     precondition::{IfMatch, Revised, done},
     problem::{Problem, Refusals, WriteRefusals},
+    schema::{CurrencyCode, Revision, Title, Token},
 };
 use axum::Json;
 use hyper::StatusCode;
@@ -37,12 +38,12 @@ pub(crate) struct StoreBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewStore)]
 pub(crate) struct NewStoreBody {
-    /// Its name, for people: 1 to 200 bytes.
-    #[schema(min_length = 1, max_length = 200)]
+    /// Its name, for people: 1 to 200 characters.
+    #[schema(value_type = Title)]
     name: String,
     /// The currency of amounts that are reported without one, as ISO 4217 writes it.
     #[serde(default)]
-    #[schema(pattern = "^[A-Z]{3}$")]
+    #[schema(value_type = Option<CurrencyCode>)]
     currency: Option<String>,
     /// The IANA name of the time zone of its calendar days.
     timezone: String,
@@ -53,13 +54,13 @@ pub(crate) struct NewStoreBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = StoreEdit)]
 pub(crate) struct StoreEditBody {
-    /// Its name, for people: 1 to 200 bytes.
+    /// Its name, for people: 1 to 200 characters.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(value_type = Option<Title>)]
     name: Option<String>,
     /// The currency of amounts that are reported without one; null for none.
     #[serde(default)]
-    #[schema(value_type = Option<String>, pattern = "^[A-Z]{3}$")]
+    #[schema(value_type = Option<CurrencyCode>)]
     currency: Field<String>,
     /// The IANA name of the time zone of its calendar days.
     #[serde(default)]
@@ -108,7 +109,7 @@ pub(crate) async fn create(
     if access.caller().scope.store().is_some() {
         return Err(Problem::forbidden("the key is of one store and can't create another"));
     }
-    text("/name", &body.0.name, TEXT_BYTES_MAX)?;
+    text("/name", &body.0.name, TEXT_CHARS_MAX)?;
     let setup = StoreSetup {
         tenant: tenancy.tenant().clone(),
         id: StoreId::new(&ids.id("sto")).map_err(|error| Problem::invalid("/id", error))?,
@@ -123,13 +124,13 @@ pub(crate) async fn create(
 }
 
 /// Returns a store.
-#[utoipa::path(get, path = "/v1/stores/{store}", tag = "stores", operation_id = "showStore", params(("store" = String, Path, description = "The store's id.")), responses((status = 200, body = StoreBody, headers(("ETag" = String))), Refusals))]
+#[utoipa::path(get, path = "/v1/stores/{store}", tag = "stores", operation_id = "showStore", params(("store" = inline(Token), Path, description = "The store's id.")), responses((status = 200, body = StoreBody, headers(("ETag" = String))), Refusals))]
 pub(crate) async fn show(access: Access, store: Path<StoreId>) -> Result<Revised<StoreBody>, Problem> {
     Ok(access.store(Permission::ReadStores, &store.0).await?.row.into())
 }
 
 /// Changes a store's settings.
-#[utoipa::path(patch, path = "/v1/stores/{store}", tag = "stores", operation_id = "changeStore", params(("store" = String, Path, description = "The store's id."), ("If-Match" = String, Header, description = "The `ETag` of the settings that the edit was made from, or `*`.")), request_body = StoreEditBody, responses((status = 200, body = StoreBody, headers(("ETag" = String))), WriteRefusals))]
+#[utoipa::path(patch, path = "/v1/stores/{store}", tag = "stores", operation_id = "changeStore", params(("store" = inline(Token), Path, description = "The store's id."), ("If-Match" = inline(Revision), Header, description = "The `ETag` of the settings that the edit was made from, or `*`.")), request_body = StoreEditBody, responses((status = 200, body = StoreBody, headers(("ETag" = String))), WriteRefusals))]
 pub(crate) async fn change(
     access: Access,
     store: Path<StoreId>,
@@ -139,7 +140,7 @@ pub(crate) async fn change(
     let own = access.store(Permission::WriteStores, &store.0).await?;
     let mut setup = own.row.setup;
     if let Some(name) = body.0.name {
-        text("/name", &name, TEXT_BYTES_MAX)?;
+        text("/name", &name, TEXT_CHARS_MAX)?;
         setup.name = name;
     }
     if let Field::Set(wanted) = body.0.currency {

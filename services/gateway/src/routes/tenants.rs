@@ -6,6 +6,7 @@ use crate::{
     idempotency::NewIds,
     page::{Page, PageQuery},
     problem::{Problem, Refusals, WriteRefusals},
+    schema::Token,
 };
 use axum::Json;
 use hyper::StatusCode;
@@ -29,7 +30,7 @@ pub(crate) struct TenantBody {
 pub(crate) struct NewTenantBody {
     /// Its id: 1 to 64 of A-Z a-z 0-9 _ -. One is made unless given.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+    #[schema(value_type = Option<Token>)]
     id: Option<String>,
 }
 
