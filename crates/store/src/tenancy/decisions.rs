@@ -1,4 +1,4 @@
-//! What waits for people's decisions: conflicts and matches of a tenant's stores.
+//! Conflicts and matches of a tenant's stores, which wait for people's decisions.
 
 use super::Tenancy;
 use crate::{

@@ -105,7 +105,6 @@ pub(crate) struct ConnectionBody {
     /// The store.
     store: String,
     /// The platform.
-    #[schema(example = "square")]
     platform: String,
     /// The account's name on the platform; empty if it isn't known.
     account: String,
@@ -168,7 +167,6 @@ impl From<ConnectionSettings> for Revised<ConnectionBody> {
 #[schema(as = NewConnection)]
 pub(crate) struct NewConnectionBody {
     /// The platform, one of `GET /v1/platforms`.
-    #[schema(example = "square")]
     platform: String,
     /// The account's name on the platform, in the form that its API and its webhooks use. A webhook that names another one is
     /// refused; none is if this is empty.
@@ -176,7 +174,7 @@ pub(crate) struct NewConnectionBody {
     #[schema(value_type = Line)]
     account: String,
     /// Scheme, host and port of its API: `https` at a public address, unless the operator allows another.
-    #[schema(example = "https://connect.squareup.com", max_length = 500)]
+    #[schema(max_length = 500)]
     base_url: String,
     /// The API version to request; the platform's default if empty.
     #[serde(default)]

@@ -141,7 +141,7 @@ pub(crate) struct NewKeyBody {
 pub(crate) struct IssuedKeyBody {
     /// The key, for `Authorization: Bearer`. Keep it: it isn't shown again.
     text: String,
-    /// What is kept of it.
+    /// The key as it is kept.
     key: KeyBody,
 }
 

@@ -15,7 +15,6 @@ use utoipa::ToSchema;
 #[schema(as = Platform)]
 pub(crate) struct PlatformBody {
     /// Its name, as connections have it.
-    #[schema(example = "square")]
     name: &'static str,
     /// True if it sends webhooks.
     webhooks: bool,

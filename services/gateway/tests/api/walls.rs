@@ -122,7 +122,7 @@ async fn what_belongs_to_another_tenant_does_not_exist_at_any_route() {
         if operation.path.contains('{') {
             let unknown = api.send(&key, ask(&operation, &nobody, "0000000000000000")).await;
             assert_eq!(reply.status, StatusCode::NOT_FOUND, "{}: {}", operation.id, reply.text);
-            // Nothing tells a thing of another tenant from one that doesn't exist.
+            // A thing of another tenant looks like one that doesn't exist.
             let plain = |text: &str| {
                 text.replace("t2-", "nobody-")
                     .replace(id_of(&of_other), "0000000000000000")
