@@ -1,6 +1,7 @@
-//! Lists that are read on a schedule: catalog, counts, pricing rules, orders, customers.
+//! Lists that are read on a schedule: catalog, counts, pricing rules, orders, customers, the team.
 
 mod rules;
+mod team;
 
 use super::{COUNT_ABSENT, http};
 use crate::{
@@ -23,7 +24,7 @@ const MICROS_PER_MILLISECOND: i64 = 1_000;
 /// Time by which a list may lag behind: our caution, Square states none.
 const OVERLAP: Duration = Duration::from_mins(2);
 
-static ALL: [Collection; 5] = [
+static ALL: [Collection; 6] = [
     Collection {
         name: "products",
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
@@ -40,6 +41,7 @@ static ALL: [Collection; 5] = [
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
         every: Duration::from_mins(30),
     },
+    Collection { name: "employees", reads: Reads::Whole, every: Duration::from_hours(1) },
     Collection {
         name: "orders",
         reads: Reads::Changes { overlap: Duration::from_mins(10) },
@@ -68,6 +70,7 @@ impl Collections for super::Square {
             "levels" => Ok(levels(access, wanted)),
             "promotions" => Ok(rules::request(access, wanted)),
             "customers" => Ok(customers(access, wanted)),
+            "employees" => Ok(team::request(access, wanted)),
             // The locations have to be named, and only Square knows all of them.
             "orders" if wanted.cursor.is_none() => Ok(http::get(access, "/v2/locations")),
             "orders" => orders(access, wanted),
@@ -93,6 +96,7 @@ impl Collections for super::Square {
             "levels" => Ok(ListPage { objects: counts(&body)?, next: next(&body), total: None }),
             "promotions" => Ok(ListPage { objects: rules::listed(&body)?, next: next(&body), total: None }),
             "customers" => Ok(ListPage { objects: people(&body)?, next: next(&body), total: None }),
+            "employees" => Ok(ListPage { objects: team::listed(&body)?, next: next(&body), total: None }),
             _ => sales(wanted, &body),
         }
     }
