@@ -3,7 +3,7 @@
 mod rules;
 mod team;
 
-use super::{COUNT_ABSENT, http};
+use super::{COUNT_ABSENT, http, images::Images};
 use crate::{
     Access, CallContext, CallError, Collection, Collections, HttpReply, HttpRequest, ListPage, Listed,
     NextPage, Object, Range, Reads, Wanted, json,
@@ -127,7 +127,12 @@ impl Collections for super::Square {
 /// item: changes are requested with variations, each of which includes its item as a related object.
 fn products(access: &Access, wanted: &Wanted<'_>) -> HttpRequest {
     let mut body = match wanted.range {
-        Range::Whole => json!({"object_types": ["ITEM"], "include_deleted_objects": false}),
+        Range::Whole => json!({
+            "object_types": ["ITEM"],
+            "include_deleted_objects": false,
+            // Images.
+            "include_related_objects": true,
+        }),
         Range::Changed { since, .. } => json!({
             "object_types": ["ITEM", "ITEM_VARIATION"],
             "include_deleted_objects": true,
@@ -186,7 +191,7 @@ fn with_cursor(mut body: Value, cursor: Option<&str>) -> Value {
     body
 }
 
-/// The items of a page. An item that is listed only because one of its variations changed may be on several pages, and so
+/// The items of a page, with their images. An item that is listed only because one of its variations changed may be on several pages, and so
 /// isn't accounted for.
 fn items(body: &Value) -> Result<Vec<Listed>, CallError> {
     let is_item = |object: &&Value| object.get("type").and_then(Value::as_str) == Some("ITEM");
@@ -194,9 +199,10 @@ fn items(body: &Value) -> Result<Vec<Listed>, CallError> {
     let known: BTreeSet<&str> = listed.iter().filter_map(|item| id(item)).collect();
     let related = rows(body, "related_objects")?.iter().filter(is_item);
     let related = related.filter(|item| id(item).is_none_or(|id| !known.contains(id)));
+    let images = Images::among(rows(body, "related_objects")?);
     let mut objects: Vec<Listed> = listed
         .iter()
-        .map(|item| of(id(item).unwrap_or_default().to_owned(), "catalog.object", item))
+        .map(|item| of(id(item).unwrap_or_default().to_owned(), "catalog.object", &images.with(item)))
         .collect();
     objects.extend(related.map(|item| of(String::new(), "catalog.object", item)));
     Ok(objects)

@@ -4,6 +4,7 @@
 
 mod collections;
 mod http;
+mod images;
 mod map;
 mod reader;
 mod webhooks;

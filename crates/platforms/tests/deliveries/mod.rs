@@ -132,7 +132,7 @@ pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
             "product",
             "transaction",
         ],
-        "shopify" => &["inventory_level/read", "product/read"],
+        "shopify" => &["discount/read", "inventory_level/read", "product/read"],
         "square" => &[
             "catalog.object",
             "inventory.count",

@@ -46,7 +46,7 @@ pub(super) fn respond(state: &mut State, call: &Incoming, clock_lead: TimeDelta,
             body(call).and_then(|body| inventory::counts(state, &body))
         }
         ("POST", ["v2", "catalog", "search"]) => body(call).and_then(|body| catalog::search(state, &body)),
-        ("GET", ["v2", "catalog", "object", id]) => catalog::retrieve(state, id),
+        ("GET", ["v2", "catalog", "object", id]) => catalog::retrieve(state, id, call),
         ("GET", ["v2", "catalog", "list"]) => catalog::list(state, call),
         ("GET", ["v2", "orders", id]) => {
             let order = state.ledger.order(id).map(|order| json!({"order": self::order(state, order)}));
