@@ -49,7 +49,7 @@ async fn a_person_sees_the_promotions_the_price_after_them_and_the_employees_of_
     shop.add_promotion(over).expect("a till has promotions");
     let leaver = shop.hire("Bo", "Example", "bo@example.com", "Budtender").expect("a till has employees");
     shop.hire("Ada", "Lovelace", "ada@example.com", "Manager").expect("a till has employees");
-    shop.dismiss(&leaver).expect("an employee may leave");
+    shop.let_go(&leaver).expect("an employee may leave");
     let counts = "SELECT (SELECT count(*) FROM variants WHERE price_minor IS NOT NULL) || ' '
         || (SELECT count(*) FROM promotions) || ' ' || (SELECT count(*) FROM employees) AS counts";
     eventually(PATIENCE, "everything is listed", async || {

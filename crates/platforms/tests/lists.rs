@@ -421,7 +421,7 @@ fn an_employee_is_listed_until_leaving_and_never_with_a_pin_or_pay() {
         assert_eq!(hired[0].roles, Some(vec!["Manager".to_owned()]), "{label}");
         assert_ne!(hired[0].is_active, Some(false), "{label}");
         let now = open.later();
-        open.machine.dismiss(&employee, now).unwrap();
+        open.machine.let_go(&employee, now).unwrap();
         // Either no longer listed, or listed as one who left.
         let left = employees(&mut open);
         assert!(left.iter().all(|employee| employee.is_active == Some(false)), "{label}: {left:?}");

@@ -118,8 +118,8 @@ impl ShopHandle {
     }
 
     /// Has an employee leave.
-    pub fn dismiss(&self, employee: &str) -> Result<(), Impossible> {
-        self.act(|state, now| state.dismiss(employee, now))
+    pub fn let_go(&self, employee: &str) -> Result<(), Impossible> {
+        self.act(|state, now| state.let_go(employee, now))
     }
 
     /// Sets up a promotion and returns its id.

@@ -119,7 +119,7 @@ pub(crate) enum Change {
     /// Id of the new employee.
     Hired(String),
     /// Id of the employee who left.
-    Dismissed(String),
+    Left(String),
 }
 
 /// All records of one shop.

@@ -58,8 +58,8 @@ impl ShopMachine {
     }
 
     /// Has an employee leave.
-    pub fn dismiss(&mut self, employee: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
-        self.act(now, |state, now| state.dismiss(employee, now))
+    pub fn let_go(&mut self, employee: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
+        self.act(now, |state, now| state.let_go(employee, now))
     }
 
     /// Sets up a promotion and returns its id.

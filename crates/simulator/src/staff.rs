@@ -70,11 +70,11 @@ impl State {
         Ok((id.clone(), vec![Change::Hired(id)]))
     }
 
-    pub(crate) fn dismiss(&mut self, id: &str, now: Instant) -> Result<((), Vec<Change>), Impossible> {
+    pub(crate) fn let_go(&mut self, id: &str, now: Instant) -> Result<((), Vec<Change>), Impossible> {
         let held = self.staff.0.get_mut(id).filter(|held| held.is_active);
         let held = held.ok_or(Impossible::UnknownEmployee)?;
         held.is_active = false;
         held.at = now;
-        Ok(((), vec![Change::Dismissed(id.to_owned())]))
+        Ok(((), vec![Change::Left(id.to_owned())]))
     }
 }

@@ -77,7 +77,7 @@ pub struct PriceLine {
     pub linked: Option<PriceLink>,
 }
 
-/// What a connection has of a variant.
+/// The link of a connection to a variant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceLink {
     /// The platform.

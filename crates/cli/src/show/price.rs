@@ -16,7 +16,7 @@ use model::{
 use serde_json::{Value, json};
 use store::{PriceLine, PriceLink, PromotionLine};
 
-/// What a person asks for.
+/// The item, the moment and the rule that a person asks for.
 pub(super) struct Asked<'a> {
     pub(super) sku: &'a str,
     pub(super) at: Option<Timestamp>,

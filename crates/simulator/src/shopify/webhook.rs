@@ -59,7 +59,7 @@ pub(super) fn announce(state: &mut State, changes: &[Change], url: &str, now: In
                 bodies.extend(body.map(|body| ("customers/create", body)));
             }
             // There is no webhook for the staff.
-            Change::Hired(_) | Change::Dismissed(_) => {}
+            Change::Hired(_) | Change::Left(_) => {}
         }
     }
     bodies.into_iter().map(|(topic, body)| sealed(state, topic, &body, &event_id, url, now)).collect()

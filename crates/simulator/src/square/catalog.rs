@@ -85,7 +85,7 @@ fn image() -> Value {
     })
 }
 
-/// Whether objects refer to the image.
+/// Returns true if one of the objects refers to the image.
 fn has_image(objects: &[Value]) -> bool {
     objects
         .iter()

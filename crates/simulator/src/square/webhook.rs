@@ -40,7 +40,7 @@ pub(super) fn announce(state: &mut State, changes: &[Change], url: &str, now: In
                 events.extend(data.map(|data| ("customer.created", data)));
             }
             Change::Hired(id) => events.extend(member(state, id).map(|data| ("team_member.created", data))),
-            Change::Dismissed(id) => {
+            Change::Left(id) => {
                 events.extend(member(state, id).map(|data| ("team_member.updated", data)));
             }
             _ => {}

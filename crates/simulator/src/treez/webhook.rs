@@ -30,7 +30,7 @@ pub(super) fn announce(state: &mut State, changes: &[Change], url: &str) -> Vec<
                     .extend(state.ledger.customer(id).map(|customer| ("CUSTOMER", api::customer(customer))));
             }
             // Treez documents no webhook for a refund, and none for employees.
-            Change::Refunded(_) | Change::Hired(_) | Change::Dismissed(_) => {}
+            Change::Refunded(_) | Change::Hired(_) | Change::Left(_) => {}
             // A product is its own item. Its `last_updated_at` doesn't change if only its stock does.
             Change::ProductAdded(id)
             | Change::ProductEdited(id)

@@ -73,7 +73,7 @@ fn bodies_of(state: &State, change: &Change, changes: &[Change]) -> Vec<Body> {
             shown.map(|body| ("customer.created", body)).into_iter().collect()
         }
         // A shop's users are no employees of a till.
-        Change::Hired(_) | Change::Dismissed(_) => Vec::new(),
+        Change::Hired(_) | Change::Left(_) => Vec::new(),
     }
 }
 

@@ -56,3 +56,30 @@ impl TryFrom<pb::Workplaces> for Workplaces {
         locations.map(Self::Named)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{EntityKind, Patch, Payload};
+
+    #[test]
+    fn an_employee_and_its_deletion_are_read_as_they_were_written() {
+        let id = |text: &str| ExternalId::new(text).unwrap();
+        let known = Employee {
+            name: Patch::Set("Ada".to_owned()),
+            email: Patch::Clear,
+            roles: Some(vec!["Manager".to_owned()]),
+            is_active: Some(false),
+            workplaces: Some(Workplaces::Named(vec![id("l"), id("m")])),
+            ..Employee::bare(id("e"))
+        };
+        let everywhere = Employee { workplaces: Some(Workplaces::All), ..Employee::bare(id("e")) };
+        let nowhere = Employee { workplaces: Some(Workplaces::Named(Vec::new())), ..Employee::bare(id("e")) };
+        let payloads = [known, everywhere, nowhere, Employee::bare(id("e"))].map(Payload::Employee);
+        let deleted = Payload::Deleted { entity: EntityKind::Employee, external: id("e") };
+        for payload in payloads.into_iter().chain([deleted]) {
+            let written = pb::event::Payload::from(&payload);
+            assert_eq!(Payload::try_from(written).unwrap(), payload);
+        }
+    }
+}

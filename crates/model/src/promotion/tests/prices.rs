@@ -102,7 +102,7 @@ fn prices_after_promotions_are_those_that_platforms_document() {
 }
 
 #[test]
-fn a_variant_known_by_its_ids_alone_is_covered_isnt_or_cant_be_told() {
+fn a_variant_known_by_its_ids_alone_is_covered_isnt_or_is_unclear() {
     let bare = PricedVariant {
         categories: Vec::new(),
         brand: None,

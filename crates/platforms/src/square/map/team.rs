@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn job_titles_are_roles_and_tell_two_reports_of_one_version_apart() {
+    fn job_titles_are_roles_and_distinguish_two_reports_of_one_version() {
         let jobs =
             json!({"wage_setting": {"job_assignments": [{"job_title": "Manager"}, {"job_title": null}]}});
         let (listed, employee) = read(jobs);
