@@ -1,5 +1,6 @@
 //! Verbs and their arguments.
 
+mod api_keys;
 mod bench;
 mod decisions;
 mod matches;
@@ -9,6 +10,7 @@ mod shown;
 mod signing;
 mod users;
 
+pub(crate) use api_keys::{ApiKeyVerb, ApiKeys};
 pub(crate) use bench::{
     Bench, Benched, IngestBench, LatencyBench, Load, PipelineBench, PropagateBench, ReplayBench, SyncBench,
 };
@@ -16,7 +18,7 @@ pub(crate) use decisions::{
     Baseline, Conflicts, ConflictsVerb, ConnectionVerb, Connections, IgnoreLocation, Link, LinkLocation,
     Take, Unlink, Wait,
 };
-pub(crate) use matches::{By, Limit, Matches, MatchesVerb};
+pub(crate) use matches::{Limit, Matches, MatchesVerb};
 pub(crate) use program::{Completions, Man};
 pub(crate) use reads::{Backfill, Listed, Sync, SyncVerb};
 pub(crate) use shown::{Show, Shown};
@@ -206,6 +208,10 @@ pub(crate) enum Verb {
     /// Bring the database's tables up to date.
     #[command(after_help = "Example:\n  TILLFLOW_SERVICE__STORE__URL=postgres://… tillflow migrate")]
     Migrate(Target),
+    /// Issue, list or revoke keys of the management API, at the database: the first one, before any key could issue another.
+    #[command(after_help = "Example:\n  tillflow api-key issue --role platform-owner --name operations\n  \
+                      tillflow api-key ls\n  tillflow api-key revoke 0011223344556677")]
+    ApiKey(ApiKeys),
     /// Create the broker's users: a key and exactly the permissions needed, for each service, for people, and for each
     /// connection that publishes itself.
     ///
@@ -219,7 +225,7 @@ pub(crate) enum Verb {
                       tillflow nats-auth --rotate ingest\n  tillflow nats-auth --retire ingest\n  \
                       tillflow nats-auth --revoke partner-acme-till\n  \
                       tillflow nats-auth --route-server nats-0.nats --route-server nats-1.nats --route-server nats-2.nats\n\n\
-                      Users: ingest, intake, normalize, dedupe, enrich, apply, propagate, fetch, operator (the command line), \
+                      Users: ingest, intake, normalize, dedupe, enrich, apply, propagate, fetch, gateway, operator (the command line), \
                       administrator, partner-CONNECTION.\n\n\
                       A partner's connection is looked up in the record if a database is configured (`service.store`) or the \
                       folder is that of a running `tillflow dev`; --unchecked doesn't ask.\n\n\
@@ -267,6 +273,9 @@ pub(crate) struct Dev {
     /// Address for webhooks; port 0 selects a free one.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
+    /// Address of the management API; port 0 selects a free one.
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    pub(crate) api_listen: SocketAddr,
     /// Address for metrics and health; port 0 selects a free one.
     #[arg(long, default_value = "127.0.0.1:9100")]
     pub(crate) admin_listen: SocketAddr,

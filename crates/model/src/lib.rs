@@ -3,6 +3,7 @@
 //! Nothing here waits, reads a clock or depends on a platform. Every value that can be invalid is checked when it is
 //! built, so that code that holds one can rely on it.
 
+mod access;
 mod account;
 pub mod bounds;
 mod call_budget;
@@ -36,6 +37,7 @@ mod version;
 mod visible;
 mod zone;
 
+pub use access::{Permission, Role, Scope};
 pub use account::{AccountNotice, Duty};
 pub use bounds::OutOfBounds;
 pub use call_budget::{

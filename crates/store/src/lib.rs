@@ -4,6 +4,7 @@
 //! round trips. Every call has a time limit, and every error states if a retry can help.
 
 mod access_tokens;
+mod api_keys;
 mod apply;
 mod call_budgets;
 mod changes;
@@ -25,6 +26,7 @@ mod error;
 mod event_outcomes;
 mod events;
 mod fetch_cursors;
+mod idempotency;
 mod links;
 mod listed_objects;
 mod match_queue;
@@ -42,9 +44,11 @@ mod row;
 mod sessions;
 mod show;
 mod statement;
+mod tenancy;
 mod vault;
 
 pub use access_tokens::IssuedToken;
+pub use api_keys::{ApiKey, NewApiKey, StoredApiKey};
 pub use apply::ApplyTransaction;
 pub use call_budgets::CallBudgetRow;
 pub use changes::{ChangeListener, Changed};
@@ -61,6 +65,7 @@ pub use digest::Digest;
 pub use error::StoreError;
 pub use event_outcomes::EventOutcomeRow;
 pub use events::EventRow;
+pub use idempotency::{BegunRequest, KeptResponse, RequestKey};
 pub use links::LinkKey;
 pub use match_queue::{DueVariant, LinkedItem, MatchVariant};
 pub use matches::{MatchEnd, MatchFilter, MatchRow, ProposedMatch};
@@ -72,6 +77,9 @@ pub use promotions::{LookedAt, PriceLine, PriceLink, PromotionLine, PromotionToL
 pub use provision::{LocationSetup, StoreSetup};
 pub use rebuild::{Difference, RebuildRun, Rebuilding, StoreToRebuild, Wrong};
 pub use show::{DetailsLine, LevelLine, MirrorLine, StoreView};
+pub use tenancy::{
+    ConnectionEdit, ConnectionSettings, Edited, LatestPart, LocationRow, Part, StoreRow, Tenancy,
+};
 pub use vault::{Sealed, Vault, VaultError};
 
 use error::{ANSWER_GRACE, within};

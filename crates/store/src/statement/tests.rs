@@ -13,6 +13,12 @@ fn all() -> Vec<Declared> {
     [
         crate::statements(),
         crate::access_tokens::statements(),
+        crate::api_keys::statements(),
+        crate::idempotency::statements(),
+        crate::tenancy::statements(),
+        crate::tenancy::connections::statements(),
+        crate::tenancy::locations::statements(),
+        crate::tenancy::stores::statements(),
         crate::apply::statements(),
         crate::claims::all_statements(),
         crate::call_budgets::statements(),
