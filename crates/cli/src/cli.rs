@@ -6,6 +6,7 @@ mod decisions;
 mod matches;
 mod program;
 mod reads;
+mod shown;
 mod signing;
 mod users;
 
@@ -20,6 +21,7 @@ pub(crate) use decisions::{
 pub(crate) use matches::{Limit, Matches, MatchesVerb};
 pub(crate) use program::{Completions, Man};
 pub(crate) use reads::{Backfill, Listed, Sync, SyncVerb};
+pub(crate) use shown::{Show, Shown};
 pub(crate) use signing::{SECRET_VARIABLE, Sign, Signing, Verify};
 pub(crate) use users::NatsAuth;
 
@@ -319,37 +321,6 @@ pub(crate) struct Tail {
     pub(crate) store: Option<String>,
     #[command(flatten)]
     pub(crate) target: Target,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Show {
-    #[command(subcommand)]
-    pub(crate) what: Shown,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Shown {
-    /// Show a store's levels, and each platform's levels of its items.
-    #[command(after_help = "Example:\n  tillflow show store demo\n\nExit code 1 if there is no such store.")]
-    Store {
-        /// The store.
-        store: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Show a store's promotions: whether each is active, its next begin or end, and what was announced of it.
-    #[command(after_help = "Example:\n  tillflow show promotions demo\n  \
-                      tillflow show promotions demo --at 2026-12-24T18:00:00Z\n\n\
-                      Exit code 1 if there is no such store.")]
-    Promotions {
-        /// The store.
-        store: String,
-        /// The moment; now, unless given.
-        #[arg(long, value_name = "TIME", value_parser = reads::time)]
-        at: Option<model::Timestamp>,
-        #[command(flatten)]
-        target: Target,
-    },
 }
 
 #[derive(Debug, Args)]

@@ -16,6 +16,7 @@ mod delivery;
 mod delivery_kind;
 mod details;
 mod dropped_input;
+mod employee;
 mod event;
 mod id;
 mod instruction;
@@ -59,10 +60,11 @@ pub use details::{
     ProductDetails, Substance, TierBasis, TierUnit, VariantDetails,
 };
 pub use dropped_input::DroppedInput;
+pub use employee::{Employee, Workplaces};
 pub use event::{Action, EntityKind, Event, Link, LinkKind, LinkedRef, LocationRef, Origin, Payload};
 pub use id::{
-    ConnectionId, CustomerId, DeliveryId, EventId, ExternalId, InvalidId, LocationId, OrderId, PlatformName,
-    ProductId, PromotionId, RawDigest, StoreId, TenantId, VariantId,
+    ConnectionId, CustomerId, DeliveryId, EmployeeId, EventId, ExternalId, InvalidId, LocationId, OrderId,
+    PlatformName, ProductId, PromotionId, RawDigest, StoreId, TenantId, VariantId,
 };
 pub use instruction::{BaselineRule, Instruction, MatchedLink, Side};
 pub use mirror::{

@@ -6,8 +6,8 @@ use model::{
     LocationId, Mirror, MirrorKey, MirrorKind, MirrorValue, Partition, Position, ProductText, Settled,
     StoreId, Timestamp, VariantId,
     record::{
-        Changes, ConnectionFacts, CustomerRow, Effect, ExternalKey, Facts, FirstKeys, Links, Mirrors,
-        Movement, OrderRow, Ours, ProductRow, RowKeys, SkuCandidate, VariantRow, WriteLogEntry,
+        Changes, ConnectionFacts, CustomerRow, Effect, EmployeeRow, ExternalKey, Facts, FirstKeys, Links,
+        Mirrors, Movement, OrderRow, Ours, ProductRow, RowKeys, SkuCandidate, VariantRow, WriteLogEntry,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +32,7 @@ pub(crate) struct Record {
     pub(crate) variants: BTreeMap<VariantId, VariantRow>,
     pub(crate) orders: BTreeMap<model::OrderId, OrderRow>,
     pub(crate) customers: BTreeMap<model::CustomerId, CustomerRow>,
+    pub(crate) employees: BTreeMap<model::EmployeeId, EmployeeRow>,
     pub(crate) open: BTreeSet<Open>,
     pub(crate) movements: Vec<Movement>,
     pub(crate) applied: Vec<model::record::Applied>,
@@ -160,6 +161,7 @@ impl Record {
         }
         copy(&keys.orders, &self.orders, &mut facts.orders);
         copy(&keys.customers, &self.customers, &mut facts.customers);
+        copy(&keys.employees, &self.employees, &mut facts.employees);
     }
 
     /// Writes the decided changes.
@@ -193,6 +195,7 @@ impl Record {
         self.variants.extend(changes.variants);
         self.orders.extend(changes.orders);
         self.customers.extend(changes.customers.clone());
+        self.employees.extend(changes.employees.clone());
         self.movements.extend(changes.movements);
         self.applied.extend(changes.applied.into_iter().map(|(_, applied)| applied));
         for (connection, rule) in changes.rules {
@@ -202,6 +205,10 @@ impl Record {
             let decided = &changes.customers;
             let of = self.customers.values_mut().filter(|row| row.connection == connection);
             for row in of.filter(|row| !decided.contains_key(&row.id)) {
+                *row = row.erased(erasure);
+            }
+            let of = self.employees.values_mut().filter(|row| row.connection == connection);
+            for row in of.filter(|row| !changes.employees.contains_key(&row.id)) {
                 *row = row.erased(erasure);
             }
         }

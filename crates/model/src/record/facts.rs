@@ -1,10 +1,10 @@
 //! The rows that the decision of a batch depends on, and the keys that load them.
 
-use super::{CustomerRow, OrderRow, ProductRow, PromotionRow, VariantRow};
+use super::{CustomerRow, EmployeeRow, OrderRow, ProductRow, PromotionRow, VariantRow};
 use crate::{
-    BaselineRule, ConflictKind, ConnectionId, Currency, CustomerId, EventId, ExternalId, FieldKey, LevelKey,
-    LevelMirror, LocationId, Mirror, MirrorKey, OrderId, Partition, PlatformName, Position, PriceMirror,
-    ProductId, PromotionId, Quantity, StoreId, TextMirror, VariantId,
+    BaselineRule, ConflictKind, ConnectionId, Currency, CustomerId, EmployeeId, EventId, ExternalId,
+    FieldKey, LevelKey, LevelMirror, LocationId, Mirror, MirrorKey, OrderId, Partition, PlatformName,
+    Position, PriceMirror, ProductId, PromotionId, Quantity, StoreId, TextMirror, VariantId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -56,6 +56,8 @@ pub struct RowKeys {
     pub customers: BTreeSet<CustomerId>,
     /// Promotions.
     pub promotions: BTreeSet<PromotionId>,
+    /// Employees.
+    pub employees: BTreeSet<EmployeeId>,
 }
 
 impl RowKeys {
@@ -84,6 +86,7 @@ impl RowKeys {
             orders: rest(&self.orders, &asked.orders),
             customers: rest(&self.customers, &asked.customers),
             promotions: rest(&self.promotions, &asked.promotions),
+            employees: rest(&self.employees, &asked.employees),
         }
     }
 }
@@ -272,6 +275,8 @@ pub struct Facts {
     pub customers: BTreeMap<CustomerId, CustomerRow>,
     /// Promotions.
     pub promotions: BTreeMap<PromotionId, PromotionRow>,
+    /// Employees.
+    pub employees: BTreeMap<EmployeeId, EmployeeRow>,
     /// Mirrors as left by propagate while the events were decided the first time, in order, by partition. Only a
     /// replay has any.
     pub write_log: BTreeMap<Partition, VecDeque<WriteLogEntry>>,

@@ -46,6 +46,7 @@ fn all() -> Vec<Declared> {
         crate::mirrors::statements(),
         crate::outcomes::statements(),
         crate::parked::statements(),
+        crate::people::statements(),
         crate::provision::statements(),
         crate::rebuild::all_statements(),
         crate::show::statements(),

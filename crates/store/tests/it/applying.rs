@@ -1,5 +1,6 @@
 use crate::{
     details::{product_details, settlement, variant_details},
+    employees::employee,
     fixture::{
         Database, PARTITION, at, commit, commit_silently, connection_id, decide_level, empty_database, event,
         event_outcome, external, level_key, level_mirror_key, location, pieces, report, report_of, reported,
@@ -131,6 +132,7 @@ fn everything() -> Changes {
     changes.orders = BTreeMap::from([(order().id, order())]);
     changes.customers = BTreeMap::from([(customer().id, customer())]);
     changes.promotions = BTreeMap::from([(promotion().id, promotion())]);
+    changes.employees = BTreeMap::from([(employee("e1", "a").id, employee("e1", "a"))]);
     changes.links.products.insert((connection_id("a"), external("prod-a")), Some(product().id));
     changes.links.variants.insert((connection_id("a"), external("var-a")), Some(variant()));
     changes.links.variant_products.insert((connection_id("a"), external("var-a")), external("prod-a"));
@@ -220,6 +222,7 @@ async fn what_was_committed_is_what_the_next_batch_loads() {
         orders: changes.orders.keys().cloned().collect(),
         customers: changes.customers.keys().cloned().collect(),
         promotions: changes.promotions.keys().cloned().collect(),
+        employees: changes.employees.keys().cloned().collect(),
     };
     let by_a = BTreeSet::from([connection_id("a")]);
     let candidates = |found: &[(&str, &BTreeSet<_>)]| {
@@ -255,6 +258,7 @@ async fn what_was_committed_is_what_the_next_batch_loads() {
         orders: changes.orders,
         customers: changes.customers,
         promotions: changes.promotions,
+        employees: changes.employees,
     };
     assert_eq!(load(&database, &first, &rows).await, expected);
     assert_eq!(load(&database, &FirstKeys::default(), &RowKeys::default()).await, Facts::default());

@@ -11,6 +11,7 @@ mod conflicts;
 mod connection_states;
 mod desired;
 mod details;
+mod employees;
 mod fixture;
 mod links;
 mod matches;

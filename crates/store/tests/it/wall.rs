@@ -1,5 +1,6 @@
 use crate::{
     accounting::{accept, dropped_input},
+    employees::employee,
     fixture::{commit, event, report, reported, shop, step},
     promotions::promotion,
 };
@@ -19,6 +20,7 @@ async fn visible(connection: &mut PgConnection) -> Vec<(String, i64)> {
         "inventory_movements",
         "mirrors",
         "promotions",
+        "employees",
         "events",
         "event_outcomes",
         "dropped_inputs",
@@ -61,6 +63,7 @@ async fn a_tenant_sees_its_own_rows_and_nothing_of_anyone_else() {
     let mut changes = reported(1, "a", 10, 10);
     let elsewhere = Position { raw_sequence: 9, delivery: 0, event: 0 };
     changes.promotions.insert(promotion().id, promotion());
+    changes.employees.insert(employee("e1", "a").id, employee("e1", "a"));
     changes.dropped_inputs = vec![dropped_input(&event(2, "a"), elsewhere, Outcome::Filtered)];
     commit(&database.store, &changes, step(&database.store, Consumer::Apply, 1).await).await.unwrap();
     accept(&database.store, 2, 9).await;

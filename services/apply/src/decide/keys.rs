@@ -10,9 +10,9 @@ use super::{
     view::{LevelIndex, View, keys_of, links_of},
 };
 use model::{
-    Baseline, CustomerId, DroppedInput, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction,
-    InventoryReport, LevelKey, LevelMirror, LocationId, MatchedLink, MirrorKey, OrderId, Payload, Product,
-    ProductId, PromotionId, StockedAt, VariantId,
+    Baseline, CustomerId, DroppedInput, Duty, EmployeeId, EntityKind, Event, ExternalId, FieldKey,
+    Instruction, InventoryReport, LevelKey, LevelMirror, LocationId, MatchedLink, MirrorKey, OrderId,
+    Payload, Product, ProductId, PromotionId, StockedAt, VariantId,
     record::{Facts, FirstKeys, RowKeys},
 };
 
@@ -68,6 +68,7 @@ pub fn first_keys<'a>(
             }
             Payload::Order(_)
             | Payload::Customer(_)
+            | Payload::Employee(_)
             | Payload::Promotion(_)
             | Payload::Activity { .. }
             | Payload::Account(_)
@@ -132,6 +133,9 @@ fn one(event: &Event, view: &View<'_>, candidates: &LinkCandidates, asked: &RowK
         Payload::Customer(customer) => {
             keys.customers.insert(CustomerId::derive(connection, &customer.external));
         }
+        Payload::Employee(employee) => {
+            keys.employees.insert(EmployeeId::derive(connection, &employee.external));
+        }
         Payload::Promotion(promotion) | Payload::Activity { promotion, .. } => {
             keys.promotions.insert(PromotionId::derive(connection, &promotion.external));
         }
@@ -156,6 +160,9 @@ fn one(event: &Event, view: &View<'_>, candidates: &LinkCandidates, asked: &RowK
             EntityKind::Order => drop(keys.orders.insert(OrderId::derive(connection, external))),
             EntityKind::Customer => {
                 keys.customers.insert(CustomerId::derive(connection, external));
+            }
+            EntityKind::Employee => {
+                keys.employees.insert(EmployeeId::derive(connection, external));
             }
             EntityKind::Promotion => {
                 keys.promotions.insert(PromotionId::derive(connection, external));

@@ -152,6 +152,7 @@ impl Record {
         facts.linked_by.extend(keys.variants.iter().map(|id| (id.clone(), self.linked_by(id))));
         facts.orders.extend(named(&tables.orders, &keys.orders));
         facts.customers.extend(named(&tables.customers, &keys.customers));
+        facts.employees.extend(named(&tables.employees, &keys.employees));
         facts.promotions.extend(named(&tables.promotions, &keys.promotions));
     }
 
@@ -199,12 +200,17 @@ impl Record {
             {
                 *row = row.erased(erasure);
             }
+            let of = tables.employees.values_mut().filter(|row| row.connection == connection);
+            for row in of.filter(|row| !changes.employees.contains_key(&row.id)) {
+                *row = row.erased(erasure);
+            }
         }
         tables.levels.extend(changes.levels);
         tables.products.extend(changes.products);
         tables.variants.extend(changes.variants);
         tables.orders.extend(changes.orders);
         tables.customers.extend(changes.customers);
+        tables.employees.extend(changes.employees);
         tables.promotions.extend(changes.promotions);
         assert_eq!(rebuilt, changes.movements, "the changes result in the ledger");
         self.movements.extend(changes.movements);
