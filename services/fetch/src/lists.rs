@@ -7,10 +7,10 @@ mod sort;
 use crate::{STAGE, shared::Shared};
 use model::{
     CollectionPick, CollectionState, Connection, ConnectionId, DueCollection, EndedRead, PageFailure,
-    ReadOutcome, ReadPhase, ReadPlan, ReadRange, Spread, Timestamp, pick_collection,
+    ReadOutcome, ReadPhase, ReadPlan, Spread, Timestamp, pick_collection,
 };
 use outlet::Target;
-use platforms::{Collection, Collections, Platform, Range};
+use platforms::{Collection, Collections, Platform};
 use runner::{Backoff, now};
 use std::{sync::Arc, time::Duration};
 use store::{CollectionRow, StoreError};
@@ -228,13 +228,5 @@ impl Lists {
                 seen = read.seen, reported = read.reported, gone = read.gone, "a list was read"
             );
         }
-    }
-}
-
-/// The range of a page as platforms know it.
-const fn range_of(range: ReadRange) -> Range {
-    match range {
-        ReadRange::Whole => Range::Whole,
-        ReadRange::Changed { since, until } => Range::Changed { since, until },
     }
 }

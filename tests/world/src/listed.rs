@@ -2,10 +2,10 @@
 
 use crate::{
     plan::ListsPlan,
-    shop::{Kind, LEVELS, ListedGood, PRODUCTS},
+    shop::{LEVELS, ListedGood, PRODUCTS, Shop},
 };
 use model::{
-    CollectionPick, CollectionState, ConnectionId, DueCollection, EndedRead, KnownObject, ListedObject,
+    CollectionPick, CollectionState, DueCollection, EndedRead, KnownObject, ListedObject,
     MISSING_IN_A_ROW, MissingCounts, PageObject, RawDigest, ReadOutcome, ReadPlan, ReadRange, ReadRequest,
     Spread, Timestamp, absences, pick_collection,
 };
@@ -50,23 +50,23 @@ pub(crate) struct Lists {
 
 impl Lists {
     /// The collections of a connection that were never read.
-    pub(crate) fn first(connection: &ConnectionId, kind: Kind, plan: &ListsPlan, now: Timestamp) -> Self {
-        let collection = |name, changes| {
-            let plan = ReadPlan {
-                changes,
-                whole: true,
-                every: plan.every,
-                whole_every: WHOLE_EVERY,
-                whole_due: None,
-            };
-            let spread = Spread::of(connection, name);
+    pub(crate) fn first(shop: &Shop, plan: &ListsPlan, now: Timestamp) -> Self {
+        let collection = |name, plan: ReadPlan| {
+            let spread = Spread::of(&shop.connection, name);
             let state = CollectionState::first(&plan, spread, now);
             let rows = BTreeMap::new();
             Collection { name, plan, spread, state, request: None, rows, half_in: None, was_half: false }
         };
-        // Where a level has no time of its own, levels are read as a whole.
-        let levels = collection(LEVELS, kind.has_listed_levels().then_some(OVERLAP));
-        let collections = vec![collection(PRODUCTS, Some(OVERLAP)), levels];
+        let of_platform = shop.collections().iter();
+        let mut collections: Vec<Collection> =
+            of_platform.map(|it| collection(it.name, it.plan(Some(plan.every), WHOLE_EVERY))).collect();
+        if shop.json.is_none() {
+            let (every, whole_every) = (plan.every, WHOLE_EVERY);
+            let plan = |changes| ReadPlan { changes, whole: true, every, whole_every, whole_due: None };
+            // Where a level has no time of its own, levels are read as a whole.
+            let levels = plan(shop.kind.has_listed_levels().then_some(OVERLAP));
+            collections = vec![collection(PRODUCTS, plan(Some(OVERLAP))), collection(LEVELS, levels)];
+        }
         Self { collections, limited_until: now }
     }
 
@@ -110,9 +110,9 @@ impl Collection {
         page: Vec<ListedGood>,
         observed_at: impl Fn(&str) -> Option<Timestamp>,
     ) -> (Vec<PageObject<ListedGood>>, Vec<KnownObject>) {
-        let object = |content: ListedGood| {
-            let digest = RawDigest::of(format!("{}\0{}", self.name, content.body).as_bytes());
-            PageObject { object: ListedObject { key: content.key.clone(), digest }, content }
+        let object = |content: ListedGood| PageObject {
+            object: ListedObject { key: content.key.clone(), digest: content.digest },
+            content,
         };
         let page: Vec<_> = page.into_iter().map(object).collect();
         let known = page.iter().filter_map(|PageObject { object, .. }| {

@@ -1,7 +1,12 @@
 //! Checks of shops that are only read on a schedule.
 
-use crate::{oracle, plan::Act, shop::LEVELS, world::World};
-use model::{ConflictKind, ConnectionId, ListRead, ReadOutcome, ReadRange};
+use crate::{
+    oracle,
+    plan::Act,
+    shop::{LEVELS, PRODUCTS},
+    world::World,
+};
+use model::{ConflictKind, ConnectionId, ExternalId, ListRead, ReadOutcome, ReadRange};
 
 /// Checks that what a complete list of levels had is in the record, and that of any other list if all of it was reported,
 /// which is one of seven lists of everything: the baseline of each level is the shop's number, unless it moved while the
@@ -13,7 +18,9 @@ pub(crate) fn complete_read(
     read: &ListRead,
     outcome: ReadOutcome,
 ) {
-    let is_all = (read.reports_all || name == LEVELS) && read.range == ReadRange::Whole;
+    // A lean shop's products have their levels.
+    let has_all = read.reports_all && name == PRODUCTS && world.shops[shop].json.is_none();
+    let is_all = (has_all || name == LEVELS) && read.range == ReadRange::Whole;
     if outcome != ReadOutcome::Complete || !is_all {
         return;
     }
@@ -27,7 +34,9 @@ pub(crate) fn complete_read(
         for (place, count) in &good.stock {
             let mirror = world.pipeline.record.mirrors.levels.get(&oracle::key(of, good, *place));
             let Some(mirror) = mirror else { continue };
-            if mirror.baseline.known().is_some_and(|known| known.decimal() != *count) {
+            // What is sold out is missing, which counts at the second list without it.
+            let is_left_out = count.is_zero() && of.kind.leaves_out_zeros();
+            if !is_left_out && mirror.baseline.known().is_some_and(|known| known.decimal() != *count) {
                 let (item, known) = (&good.item, mirror.baseline.known());
                 found.push(format!(
                     "{item} of {} has {count}, and a complete list left {known:?}",
@@ -52,9 +61,10 @@ pub(super) fn listed_shops_agree(world: &World, found: &mut Vec<String>) {
         for good in sold.into_iter().filter(|_| shop.kind.is_listed()) {
             let is_shown = good.stock.iter().all(|(place, count)| {
                 let mirror = record.mirrors.levels.get(&oracle::key(shop, good, *place));
-                mirror
-                    .and_then(|mirror| mirror.baseline.known())
-                    .is_some_and(|known| known.decimal() == *count)
+                let known = mirror.and_then(|mirror| mirror.baseline.known());
+                // What never had stock was never listed.
+                let is_left_out = count.is_zero() && shop.kind.leaves_out_zeros();
+                known.map_or(is_left_out, |known| known.decimal() == *count)
             });
             if link(good).is_none() || !is_shown {
                 let (item, stock, link) = (&good.item, &good.stock, link(good));
@@ -64,12 +74,20 @@ pub(super) fn listed_shops_agree(world: &World, found: &mut Vec<String>) {
                 ));
             }
         }
-        let is_excused = lacks_many(world, &shop.connection);
+        // Where a product that isn't listed may only be sold out, its absence means nothing but that.
+        let is_excused = lacks_many(world, &shop.connection) || shop.kind.leaves_out_zeros();
         // A deletion retires the variants of the linked product, and not one that was linked to another by hand.
         let is_by_hand = world.plan.steps.iter().any(|step| match step.act {
             Act::Link { shop: of, .. } | Act::Unlink { shop: of, .. } => of == index,
             _ => false,
         });
+        let others = shop.json.iter().flat_map(|json| &json.others.gone);
+        for other in others.filter(|_| !is_excused) {
+            let variant = ExternalId::new(&other.variant).map(|id| (shop.connection.clone(), id));
+            if variant.is_ok_and(|key| record.links.variants.contains_key(&key)) {
+                found.push(format!("{} of {} is gone and still linked", other.variant, shop.connection));
+            }
+        }
         for good in gone.into_iter().filter(|good| link(good).is_some() && !is_excused && !is_by_hand) {
             found.push(format!("{} of {} is gone and still linked", good.item, shop.connection));
         }

@@ -42,6 +42,7 @@ impl World {
             Act::Stock { shop, good, place, is_stocked } if self.shops[shop].kind == Kind::Treez => {
                 self.lists(shop, good, place, is_stocked);
             }
+            Act::Stock { shop, place, .. } if place >= self.shops[shop].kind.places() => {}
             Act::Stock { shop, good, place, is_stocked } => {
                 self.oracle.stops_counting(&self.shops, shop, good, &self.pipeline.record);
                 let webhooks = self.shops[shop].stocks(good, place, is_stocked, self.now);
@@ -141,7 +142,12 @@ impl World {
         }
         let record = &self.pipeline.record;
         let kind = self.shops[shop].kind;
-        let shown = if field == Field::Price { text.to_owned() } else { kind.rendered(text) };
+        let shown = match field {
+            Field::Price => text.to_owned(),
+            Field::Title => kind.titled(text),
+            Field::Description if kind.has_descriptions() => kind.described(text),
+            Field::Description => return,
+        };
         self.oracle.edited(&self.shops, shop, good, (field, &shown), self.now, record);
         let edit = match field {
             Field::Title => Edit::Title(text.to_owned()),
@@ -150,7 +156,7 @@ impl World {
         };
         let webhooks = self.shops[shop].edits(good, edit, self.now);
         if kind.is_listed() {
-            self.oracle.edited_unlisted(shop, good);
+            self.oracle.edited_unlisted(shop, good, self.now);
         }
         self.send(shop, webhooks, true);
     }

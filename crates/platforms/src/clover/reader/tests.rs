@@ -118,3 +118,14 @@ fn a_notification_without_an_object_is_refused() {
         assert_eq!(url(&wanted).unwrap_err().class, RejectClass::Schema, "{body}");
     }
 }
+
+#[test]
+fn an_item_that_another_notice_names_is_another_delivery_though_its_body_was_fetched_before() {
+    let (object, body) = (Object { topic: "item", body: b"{}".to_vec() }, json!({}));
+    let wanted = Fetch::Notified { topic: "I", body: &body, since: None };
+    let connection = model::ConnectionId::new("till").unwrap();
+    let notice = |name: &str| model::DeliveryId::derive(&connection, "I", name.as_bytes());
+    let key = |name: &str| wanted.delivery_key(&PLATFORM, &object, Some(notice(name)), Timestamp::default());
+    assert_eq!(key("one"), key("one"), "the same fetch, made again");
+    assert_ne!(key("one"), key("two"), "ten pieces, nine, and ten again");
+}
