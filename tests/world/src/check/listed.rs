@@ -58,13 +58,15 @@ pub(super) fn listed_shops_agree(world: &World, found: &mut Vec<String>) {
         let link = |good: &crate::shop::Good| {
             record.links.variants.get(&(shop.connection.clone(), good.variant.clone()))
         };
+        // While too many are missing, what is sold out isn't gone.
+        let lacks_many = lacks_many(world, &shop.connection);
         for good in sold.into_iter().filter(|_| shop.kind.is_listed()) {
             let is_shown = good.stock.iter().all(|(place, count)| {
                 let mirror = record.mirrors.levels.get(&oracle::key(shop, good, *place));
                 let known = mirror.and_then(|mirror| mirror.baseline.known());
                 // What never had stock was never listed.
                 let is_left_out = count.is_zero() && shop.kind.leaves_out_zeros();
-                known.map_or(is_left_out, |known| known.decimal() == *count)
+                known.map_or(is_left_out, |known| known.decimal() == *count) || is_left_out && lacks_many
             });
             if link(good).is_none() || !is_shown {
                 let (item, stock, link) = (&good.item, &good.stock, link(good));
@@ -75,7 +77,7 @@ pub(super) fn listed_shops_agree(world: &World, found: &mut Vec<String>) {
             }
         }
         // Where a product that isn't listed may only be sold out, its absence means nothing but that.
-        let is_excused = lacks_many(world, &shop.connection) || shop.kind.leaves_out_zeros();
+        let is_excused = lacks_many || shop.kind.leaves_out_zeros();
         // A deletion retires the variants of the linked product, and not one that was linked to another by hand.
         let is_by_hand = world.plan.steps.iter().any(|step| match step.act {
             Act::Link { shop: of, .. } | Act::Unlink { shop: of, .. } => of == index,
