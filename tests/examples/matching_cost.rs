@@ -48,7 +48,10 @@ fn item(number: usize, is_second: bool) -> Item {
 /// A GTIN of 13 digits of a range that is known everywhere.
 fn gtin(number: usize) -> String {
     let digits = format!("400{number:09}");
-    let weighted = digits.bytes().zip([1, 3].into_iter().cycle()).map(|(digit, weight)| u32::from(digit - b'0') * weight);
+    let weighted = digits
+        .bytes()
+        .zip([1, 3].into_iter().cycle())
+        .map(|(digit, weight)| u32::from(digit - b'0') * weight);
     let check = (10 - weighted.sum::<u32>() % 10) % 10;
     format!("{digits}{check}")
 }
@@ -67,7 +70,8 @@ async fn add(world: &World, merchant: &Merchant, connection: &ConnectionId, coun
             let variant = VariantId::derive(connection, &external);
             let code = barcode.map_or_else(|| "NULL".to_owned(), |code| format!("'{code}'"));
             write!(products, "('{product}','{tenant}','{store}','{title}','{vendor}'),").expect("a text");
-            write!(variants, "('{variant}','{tenant}','{store}','{product}','{size}',{code}),").expect("a text");
+            write!(variants, "('{variant}','{tenant}','{store}','{product}','{size}',{code}),")
+                .expect("a text");
             write!(links, "('{tenant}','{connection}','variant','{external}','{variant}'),").expect("a text");
         }
         let cut = |rows: &String| rows.trim_end_matches(',').to_owned();
@@ -101,7 +105,10 @@ async fn main() {
     add(&world, &merchant, &first.connection, count, false).await;
     add(&world, &merchant, &second.connection, count, true).await;
     world.sql("ANALYZE").await;
-    println!("{count} variants at each of two shops; {} wait", world.sql("SELECT count(*) FROM match_due").await);
+    println!(
+        "{count} variants at each of two shops; {} wait",
+        world.sql("SELECT count(*) FROM match_due").await
+    );
 
     let began = Instant::now();
     world.launch(&[Program::Fetch]).await;
@@ -113,7 +120,10 @@ async fn main() {
         let links = world.sql(under_way).await;
         if said.elapsed() > Duration::from_secs(10) {
             said = Instant::now();
-            println!("{:6.1} s: {waiting} wait to be compared, {links} links are under way", began.elapsed().as_secs_f64());
+            println!(
+                "{:6.1} s: {waiting} wait to be compared, {links} links are under way",
+                began.elapsed().as_secs_f64()
+            );
         }
         if waiting == "0" && compared.is_none() {
             compared = Some(began.elapsed());
@@ -122,7 +132,8 @@ async fn main() {
             break;
         }
     }
-    let states = world.sql("SELECT state, count(*) FROM match_candidates GROUP BY state ORDER BY state").await;
+    let states =
+        world.sql("SELECT state, count(*) FROM match_candidates GROUP BY state ORDER BY state").await;
     let keys = world.sql("SELECT count(*) FROM match_keys").await;
     println!(
         "first without a waiting variant after {:.1} s, all done after {:.1} s; {keys} keys; {}",

@@ -63,7 +63,11 @@ async fn wait_until(at: DateTime<Utc>) {
 }
 
 /// Sets up a promotion in each store, and returns its begin and its end.
-fn add_everywhere(shops: &[(Merchant, Account)], in_seconds: i64, lasts: i64) -> (DateTime<Utc>, DateTime<Utc>) {
+fn add_everywhere(
+    shops: &[(Merchant, Account)],
+    in_seconds: i64,
+    lasts: i64,
+) -> (DateTime<Utc>, DateTime<Utc>) {
     let begins = Utc::now() + TimeDelta::seconds(in_seconds);
     let ends = begins + TimeDelta::seconds(lasts);
     for (_, till) in shops {
@@ -118,7 +122,11 @@ async fn a_process_that_stalls_while_promotions_begin_announces_none_of_them_aga
     world.replica(stalled).pause();
     eventually(PATIENCE, "the other process works on all partitions", async || {
         let owned = owned(&world, other).await;
-        if owned == u64::from(world.bus.partitions().get()) { Ok(()) } else { Err(format!("it owns {owned}")) }
+        if owned == u64::from(world.bus.partitions().get()) {
+            Ok(())
+        } else {
+            Err(format!("it owns {owned}"))
+        }
     })
     .await;
     for (merchant, _) in &shops {

@@ -181,6 +181,9 @@ pub struct CollectionState {
     pub due_at: Timestamp,
     /// Time since which changes weren't read; `None` before the first read.
     pub changes_since: Option<Timestamp>,
+    /// Time from which the first read of changes reads, however often it begins anew before one is complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_since: Option<Timestamp>,
     /// Beginning of the last whole read.
     pub whole_at: Option<Timestamp>,
     /// Time of the next scheduled whole read, for people.
@@ -217,6 +220,9 @@ impl CollectionState {
             return None;
         }
         let range = plan.next_range(self, now);
+        if let (ReadRange::Changed { since, .. }, None) = (range, self.changes_since) {
+            self.first_since.get_or_insert(since);
+        }
         self.start(range, (false, false), now)
     }
 

@@ -2,9 +2,7 @@
 
 use crate::{Accounts, Budgets, Client, Failed, NotAccepted, OwnedReply, Refusable, accept};
 use bus::Bus;
-use model::{
-    AskedBy, CallClass, Delivery, DeliveryId, DeliveryKind, Origin, Source, Timestamp, TraceParent,
-};
+use model::{AskedBy, CallClass, Delivery, DeliveryId, DeliveryKind, Origin, Source, Timestamp, TraceParent};
 use platforms::{
     Access, AccountRefusal, CallContext, CallError, Fetch, Files, HttpRequest, ListPage, Object, Platform,
     Reader, Wanted,

@@ -157,7 +157,9 @@ fn levels_agree(world: &World, found: &mut Vec<String>) {
     for (key, mirror) in &record.mirrors.levels {
         let Some(actual) = actual(&world.shops, key) else { continue };
         let Some(shop) = world.shops.iter().find(|shop| shop.connection == key.connection) else { continue };
-        let (Some(variant), true) = (&mirror.variant, shop.kind.takes(MirrorKind::Inventory)) else { continue };
+        let (Some(variant), true) = (&mirror.variant, shop.kind.takes(MirrorKind::Inventory)) else {
+            continue;
+        };
         let Some(level) = record.levels.get(&(variant.clone(), key.location.clone())) else { continue };
         if level.floored(decimals(shop)).decimal() == actual
             || record.is_open(&key.connection, &key.subject())

@@ -5,9 +5,9 @@ use crate::{
     shop::{LEVELS, ListedGood, PRODUCTS, Shop},
 };
 use model::{
-    CollectionPick, CollectionState, DueCollection, EndedRead, KnownObject, ListedObject,
-    MISSING_IN_A_ROW, MissingCounts, PageObject, RawDigest, ReadOutcome, ReadPlan, ReadRange, ReadRequest,
-    Spread, Timestamp, absences, pick_collection,
+    CollectionPick, CollectionState, DueCollection, EndedRead, KnownObject, ListedObject, MISSING_IN_A_ROW,
+    MissingCounts, PageObject, RawDigest, ReadOutcome, ReadPlan, ReadRange, ReadRequest, Spread, Timestamp,
+    absences, pick_collection,
 };
 use std::{collections::BTreeMap, time::Duration};
 

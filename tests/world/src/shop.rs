@@ -177,11 +177,8 @@ impl Shop {
         speaks_json: bool,
         now: Timestamp,
     ) -> Self {
-        let json = if kind.speaks_json(speaks_json) {
-            Json::open(kind, &connection, currency, now)
-        } else {
-            None
-        };
+        let json =
+            if kind.speaks_json(speaks_json) { Json::open(kind, &connection, currency, now) } else { None };
         Self {
             json,
             kind,

@@ -64,7 +64,7 @@ impl ReadPlan {
         }
         let since = match state.changes_since {
             Some(since) => before(since, overlap),
-            None => before(now, FIRST_CHANGES),
+            None => state.first_since.unwrap_or_else(|| before(now, FIRST_CHANGES)),
         };
         ReadRange::Changed { since, until: None }
     }

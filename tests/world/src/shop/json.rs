@@ -286,7 +286,8 @@ impl Shop {
             if good.stock != stock || good.is_tracked != offer.tracked {
                 good.level_at.extend(stock.keys().map(|place| (*place, now)));
             }
-            (good.title, good.description, good.sku) = (offer.title, kind.shown(&offer.description), offer.sku);
+            (good.title, good.description, good.sku) =
+                (offer.title, kind.shown(&offer.description), offer.sku);
             (good.price, good.is_tracked, good.stock) = (offer.price_minor, offer.tracked, stock);
         }
     }

@@ -228,7 +228,9 @@ impl World {
         }
         let connection = self.shops[shop].connection.clone();
         for key in &gone {
-            let Some((topic, reported)) = self.shops[shop].missing(name, key, read.began_at) else { continue };
+            let Some((topic, reported)) = self.shops[shop].missing(name, key, read.began_at) else {
+                continue;
+            };
             let id = read.gone_id(&connection, topic, key);
             self.story.log(now, &format!("{key} of {connection} is gone"));
             self.accept(shop, id.to_string(), reported.with_id(&id), Source::Fetch);

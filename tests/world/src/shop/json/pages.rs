@@ -6,7 +6,9 @@ use crate::{
     shop::{ListedGood, NewGood, Page, Shop, place_id},
 };
 use model::{ExternalId, Timestamp};
-use platforms::{CallContext, CallError, Collection, Collections, Fetch, ListPage, Listed, NextPage, Object, Wanted};
+use platforms::{
+    CallContext, CallError, Collection, Collections, Fetch, ListPage, Listed, NextPage, Object, Wanted,
+};
 use rust_decimal::Decimal;
 use simulator::{ItemIds, NewVariant};
 use stage::{Reject, RejectClass};
