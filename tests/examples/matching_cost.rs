@@ -15,6 +15,8 @@ use testkit::{AccountOptions, Merchant, Program, World, WorldOptions};
 
 /// Rows of one statement that adds variants.
 const ROWS_AT_ONCE: usize = 1_000;
+/// Upper limit of each stream, in bytes: a measurement needs little.
+const STREAM_BYTES: u64 = 1 << 29;
 /// Interval between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Words of names: 40 brands, 60 kinds and 50 sorts, as a shop of some thousand items has them.
@@ -28,7 +30,6 @@ const SIZES: [&str; 4] = ["50 g", "100 g", "250 g", "1 kg"];
 struct Item {
     product: String,
     vendor: String,
-    title: String,
     size: &'static str,
     barcode: Option<String>,
 }
@@ -40,9 +41,9 @@ fn item(number: usize, is_second: bool) -> Item {
     let sort = product / (BRANDS * KINDS);
     let vendor = format!("Brand{brand:02}");
     let title = format!("kind{kind:02} sort{:02} item{product:05}", sort % SORTS);
-    let product_title = if is_second { format!("{vendor} {title}") } else { title.clone() };
+    let product_title = if is_second { format!("{vendor} {title}") } else { title };
     let barcode = (!is_second || number.is_multiple_of(2)).then(|| gtin(number));
-    Item { product: product_title, vendor, title, size: SIZES[number % SIZES.len()], barcode }
+    Item { product: product_title, vendor, size: SIZES[number % SIZES.len()], barcode }
 }
 
 /// A GTIN of 13 digits of a range that is known everywhere.
@@ -63,7 +64,7 @@ async fn add(world: &World, merchant: &Merchant, connection: &ConnectionId, coun
     for chunk in numbers.chunks(ROWS_AT_ONCE) {
         let (mut products, mut variants, mut links) = (String::new(), String::new(), String::new());
         for number in chunk {
-            let Item { product: title, vendor, title: _, size, barcode } = item(*number, is_second);
+            let Item { product: title, vendor, size, barcode } = item(*number, is_second);
             let of_product = ExternalId::new(&format!("p{}", number / SIZES.len())).expect("an id");
             let external = ExternalId::new(&format!("v{number}")).expect("an id");
             let product = ProductId::derive(connection, &of_product);
@@ -93,7 +94,12 @@ async fn main() {
     let count: usize = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(20_000);
     let limit: Option<u16> = arguments.next().and_then(|text| text.parse().ok());
     let mut world = World::start_with(
-        WorldOptions::default(),
+        WorldOptions {
+            feed_max_bytes: Some(STREAM_BYTES),
+            applied_max_bytes: Some(STREAM_BYTES),
+            dead_max_bytes: Some(STREAM_BYTES),
+            ..WorldOptions::default()
+        },
         &[Program::Ingest, Program::Normalize, Program::Dedupe, Program::Enrich, Program::Apply],
     )
     .await;

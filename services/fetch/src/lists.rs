@@ -104,12 +104,13 @@ impl Lists {
         let platform = platforms::find(connection.platform.as_str());
         let found = platform.and_then(|platform| Some((platform, platform.collections()?)));
         let Some((platform, collections)) = found else { return Ok(Next::Never) };
+        // Also of a connection that isn't called now: its changes are read from here on.
+        let rows = self.rows(&connection, collections).await?;
         match connection.call_gate().opens_at() {
             None => return Ok(Next::Changed),
             Some(at) if at > now() => return Ok(Next::At(at)),
             Some(_) => {}
         }
-        let rows = self.rows(&connection, collections).await?;
         let row_of = |it: &'static Collection| Some((it, rows.iter().find(|row| row.collection == it.name)?));
         let listed: Vec<_> = collections.all().iter().filter_map(row_of).collect();
         if self.note_whole_due(&listed).await? {

@@ -9,7 +9,10 @@ use model::{
     MissingCounts, PageObject, RawDigest, ReadOutcome, ReadPlan, ReadRange, ReadRequest, Spread, Timestamp,
     absences, pick_collection,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Interval between two reads of everything where changes are read too.
 const WHOLE_EVERY: Duration = Duration::from_hours(6);
@@ -34,6 +37,8 @@ pub(crate) struct Collection {
     pub(crate) state: CollectionState,
     pub(crate) request: Option<ReadRequest>,
     rows: BTreeMap<String, Row>,
+    /// The keys of all objects that pages ever had.
+    ever: BTreeSet<String>,
     /// The read during which the platform shows only half of its objects.
     half_in: Option<u64>,
     /// True if the last complete read of everything was such a one.
@@ -54,8 +59,18 @@ impl Lists {
         let collection = |name, plan: ReadPlan| {
             let spread = Spread::of(&shop.connection, name);
             let state = CollectionState::first(&plan, spread, now);
-            let rows = BTreeMap::new();
-            Collection { name, plan, spread, state, request: None, rows, half_in: None, was_half: false }
+            let (rows, ever) = (BTreeMap::new(), BTreeSet::new());
+            Collection {
+                name,
+                plan,
+                spread,
+                state,
+                request: None,
+                rows,
+                ever,
+                half_in: None,
+                was_half: false,
+            }
         };
         let of_platform = shop.collections().iter();
         let mut collections: Vec<Collection> =
@@ -68,6 +83,12 @@ impl Lists {
             collections = vec![collection(PRODUCTS, plan(Some(OVERLAP))), collection(LEVELS, levels)];
         }
         Self { collections, limited_until: now }
+    }
+
+    /// Returns true if the list of products ever had one.
+    pub(crate) fn had(&self, product: &str) -> bool {
+        let of_products = self.collections.iter().filter(|it| it.name == PRODUCTS);
+        of_products.into_iter().any(|it| it.ever.contains(product))
     }
 
     /// The collection whose turn it is, or the time of the next one.
@@ -127,6 +148,7 @@ impl Collection {
 
     /// Stores the objects of a page.
     pub(crate) fn see(&mut self, number: u64, seen: Vec<ListedObject>, now: Timestamp) {
+        self.ever.extend(seen.iter().map(|object| object.key.clone()));
         let row = |digest| Row { digest, seen_in: number, seen_at: now, missing: 0 };
         self.rows.extend(seen.into_iter().map(|ListedObject { key, digest }| (key, row(digest))));
     }

@@ -69,6 +69,11 @@ impl ReadPlan {
         ReadRange::Changed { since, until: None }
     }
 
+    /// Returns the time from which the changes of a collection that is new are read, if they can be read.
+    pub(super) fn first_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.changes.map(|_| before(now, FIRST_CHANGES))
+    }
+
     /// Returns the time at which a collection is due: when its state says, and when a whole read is. A list that has times
     /// and can only be read whole is read at these alone. What failed waits as it was decided then.
     pub fn due_at(&self, state: &CollectionState) -> Timestamp {

@@ -74,6 +74,15 @@ fn a_first_read_of_changes_that_does_not_end_for_days_reads_from_where_it_began(
 }
 
 #[test]
+fn a_list_that_is_first_read_days_after_its_connection_was_set_up_reads_from_then() {
+    let mut state = CollectionState::first(&ONLY_CHANGES, spread(), at(0));
+    let mut at_once = state.clone();
+    at_once.begin(&ONLY_CHANGES, at(0));
+    state.begin(&ONLY_CHANGES, at(5 * 24 * 60));
+    assert_eq!(range(&state), range(&at_once), "the account was refused for days");
+}
+
+#[test]
 fn everything_is_read_at_its_times_whenever_it_was_read_before() {
     let plan = |due| ReadPlan { whole_due: Some(at(due)), ..BOTH };
     let mut state = CollectionState::default();

@@ -90,7 +90,14 @@ pub(super) fn listed_shops_agree(world: &World, found: &mut Vec<String>) {
                 found.push(format!("{} of {} is gone and still linked", other.variant, shop.connection));
             }
         }
-        for good in gone.into_iter().filter(|good| link(good).is_some() && !is_excused && !is_by_hand) {
+        // What no list ever had is never missing (semantics, not guaranteed).
+        let was_listed = |good: &crate::shop::Good| {
+            world.lists.get(&shop.connection).is_some_and(|lists| lists.had(good.product.as_str()))
+        };
+        for good in gone
+            .into_iter()
+            .filter(|good| was_listed(good) && link(good).is_some() && !is_excused && !is_by_hand)
+        {
             found.push(format!("{} of {} is gone and still linked", good.item, shop.connection));
         }
     }
