@@ -14,7 +14,7 @@ use std::{
 use testkit::{AccountOptions, Merchant, Program, World, WorldOptions};
 
 /// Rows of one statement that adds variants.
-const ROWS_AT_ONCE: usize = 1_000;
+const ROWS_AT_ONCE: usize = 200;
 /// Upper limit of each stream, in bytes: a measurement needs little.
 const STREAM_BYTES: u64 = 1 << 29;
 /// Interval between two looks.
@@ -70,15 +70,16 @@ async fn add(world: &World, merchant: &Merchant, connection: &ConnectionId, coun
             let product = ProductId::derive(connection, &of_product);
             let variant = VariantId::derive(connection, &external);
             let code = barcode.map_or_else(|| "NULL".to_owned(), |code| format!("'{code}'"));
-            write!(products, "('{product}','{tenant}','{store}','{title}','{vendor}'),").expect("a text");
-            write!(variants, "('{variant}','{tenant}','{store}','{product}','{size}',{code}),")
+            write!(products, "('{product}','{tenant}','{store}','{title}',now(),'{vendor}',now()),")
+                .expect("a text");
+            write!(variants, "('{variant}','{tenant}','{store}','{product}','{size}',now(),{code},now()),")
                 .expect("a text");
             write!(links, "('{tenant}','{connection}','variant','{external}','{variant}'),").expect("a text");
         }
         let cut = |rows: &String| rows.trim_end_matches(',').to_owned();
         let statements = format!(
-            "INSERT INTO products (id, tenant, store, title, vendor) VALUES {} ON CONFLICT DO NOTHING;
-             INSERT INTO variants (id, tenant, store, product, title, barcode) VALUES {};
+            "INSERT INTO products (id, tenant, store, title, title_at, vendor, vendor_at) VALUES {} ON CONFLICT DO NOTHING;
+             INSERT INTO variants (id, tenant, store, product, title, title_at, barcode, barcode_at) VALUES {};
              INSERT INTO links (tenant, connection, kind, external, internal) VALUES {}",
             cut(&products),
             cut(&variants),

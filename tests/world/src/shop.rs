@@ -85,8 +85,6 @@ pub(crate) struct Webhook {
     pub(crate) is_refused: bool,
     /// True if it may end the counting of the good somewhere.
     pub(crate) ends_contact: bool,
-    /// True if it was accepted, and only what it names waits to be fetched.
-    pub(crate) is_parked: bool,
 }
 
 /// A good to be made.
@@ -117,6 +115,8 @@ pub(crate) enum Content {
     Thin,
     /// Headers and body, as sent; true if it is thin.
     Raw(simulator::MachineWebhook, bool),
+    /// The same of a thin one that was accepted: only what it names waits to be fetched.
+    Parked(simulator::MachineWebhook),
 }
 
 /// A write as the platform receives it.
@@ -260,12 +260,11 @@ impl Shop {
                 Payload::Deleted { .. } => true,
                 _ => false,
             }),
-            Content::Thin | Content::Raw(..) => false,
+            Content::Thin | Content::Raw(..) | Content::Parked(_) => false,
         };
         let leads_by = Duration::ZERO;
         let number = self.number();
-        let (is_refused, is_parked) = (false, false);
-        Webhook { number, good, content, by_people, leads_by, is_refused, ends_contact, is_parked }
+        Webhook { number, good, content, by_people, leads_by, is_refused: false, ends_contact }
     }
 
     fn version(&self, at: Timestamp) -> Timestamp {
@@ -495,7 +494,7 @@ impl Shop {
         now: Timestamp,
     ) -> Vec<Webhook> {
         let Some(good) = self.goods.get_mut(index).filter(|good| !good.is_deleted) else { return Vec::new() };
-        if good.stock.contains_key(&place) == is_stocked {
+        if good.stock.contains_key(&place) == is_stocked || place >= self.kind.places() {
             return Vec::new();
         }
         good.level_at.insert(place, now);

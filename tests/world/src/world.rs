@@ -407,22 +407,25 @@ impl World {
         let connection = self.connections.get(&self.shops[shop].connection);
         let is_active =
             self.shops[shop].takes_token && connection.is_some_and(|found| found.gate().lets_fetch());
-        let is_thin = matches!(webhook.content, Content::Thin | Content::Raw(_, true));
+        let is_thin = matches!(webhook.content, Content::Thin | Content::Raw(_, true) | Content::Parked(_));
         if is_thin && !is_active {
             // A notice that can't be fetched now is parked until the pause ends.
             self.reparked += 1;
-            if let (Content::Raw(raw, _), false) = (&webhook.content, webhook.is_parked) {
-                let dedupe_key = format!("{}-w{}", self.name(shop), webhook.number);
-                self.accept(shop, dedupe_key, Reported::Webhook(raw.clone()), Source::Webhook);
-                self.marks_last(&webhook);
-                self.run_pipeline();
-            }
-            let webhook = Box::new(Webhook { is_parked: true, ..webhook });
+            let content = match webhook.content.clone() {
+                Content::Raw(raw, _) => {
+                    let dedupe_key = format!("{}-w{}", self.name(shop), webhook.number);
+                    self.accept(shop, dedupe_key, Reported::Webhook(raw.clone()), Source::Webhook);
+                    self.marks_last(&webhook);
+                    self.run_pipeline();
+                    Content::Parked(raw)
+                }
+                other => other,
+            };
+            let webhook = Box::new(Webhook { content, ..webhook });
             self.schedule(self.now.after(PARKED_FOR), Scheduled::Arrives { shop, webhook });
             return;
         }
         self.oracle.arrived(shop, webhook.number);
-        let is_parked = webhook.is_parked;
         let dedupe_key = format!("{}-w{}", self.name(shop), webhook.number);
         let (reported, source) = match (&webhook.content, webhook.good) {
             (Content::Full(mapped), _) => (vec![Reported::Words(mapped.clone())], Source::Webhook),
@@ -431,8 +434,8 @@ impl World {
             }
             (Content::Thin, None) => return,
             (Content::Raw(raw, false), _) => (vec![Reported::Webhook(raw.clone())], Source::Webhook),
-            (Content::Raw(raw, true), _) => {
-                if !is_parked {
+            (Content::Raw(raw, true) | Content::Parked(raw), _) => {
+                if matches!(webhook.content, Content::Raw(..)) {
                     self.accept(shop, dedupe_key.clone(), Reported::Webhook(raw.clone()), Source::Webhook);
                     self.marks_last(&webhook);
                 }

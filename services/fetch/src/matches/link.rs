@@ -47,7 +47,7 @@ impl Shared {
                     _ => self.end(&row, MatchEnd::Superseded, NO_LONGER_SO).await,
                 }
             }
-            Some(found) => self.end(row, MatchEnd::Superseded, &found.reason).await,
+            Some(found) => self.end(row, end_without_link(found.outcome), &found.reason).await,
         }
     }
 
@@ -71,5 +71,25 @@ impl Shared {
         self.match_measure.ended(end, 1);
         let again: BTreeSet<VariantId> = row.linked_to.iter().cloned().collect();
         self.store.match_items_again(&row.origin.tenant, &row.origin.store, &again).await.map(|()| true)
+    }
+}
+
+/// The end of a match whose instruction made no link. One that couldn't be processed would be found and sent again without
+/// end: only a person makes it again.
+const fn end_without_link(outcome: Outcome) -> MatchEnd {
+    match outcome {
+        Outcome::Dead => MatchEnd::Undone,
+        _ => MatchEnd::Superseded,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_match_whose_instruction_is_a_dead_letter_is_not_found_again_without_a_person() {
+        assert_eq!(end_without_link(Outcome::Dead), MatchEnd::Undone);
+        assert_eq!(end_without_link(Outcome::Unchanged), MatchEnd::Superseded, "its items are decided again");
     }
 }

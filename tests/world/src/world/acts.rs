@@ -42,7 +42,6 @@ impl World {
             Act::Stock { shop, good, place, is_stocked } if self.shops[shop].kind == Kind::Treez => {
                 self.lists(shop, good, place, is_stocked);
             }
-            Act::Stock { shop, place, .. } if place >= self.shops[shop].kind.places() => {}
             Act::Stock { shop, good, place, is_stocked } => {
                 self.oracle.stops_counting(&self.shops, shop, good, &self.pipeline.record);
                 let webhooks = self.shops[shop].stocks(good, place, is_stocked, self.now);
