@@ -9,7 +9,8 @@ use crate::{
     shop::{Good, PLACES_MAX, Shop, Webhook, place_id},
 };
 use model::{
-    Baseline, ConnectionId, LevelKey, LevelMirror, LocationId, Phase, Quantity, Timestamp, VariantId,
+    Attention, Baseline, ConnectionId, LevelKey, LevelMirror, LocationId, Phase, Quantity, Timestamp,
+    VariantId,
     record::{Movement, MovementReason},
 };
 use rust_decimal::Decimal;
@@ -22,7 +23,7 @@ pub(crate) struct Shelf {
     pub(crate) inexact: Option<&'static str>,
 }
 
-/// Why the shelves of goods that nobody sells aren't followed.
+/// The reason for which the shelves of goods that nobody sells aren't followed.
 pub(crate) const NOBODY_SELLS_IT: &str = "nobody sells it";
 
 /// A field of a product.
@@ -328,14 +329,19 @@ impl Oracle {
             let is_unlisted = |it| other != shop && self.unlisted.contains_key(&(other, it));
             siblings.iter().any(|it| self.is_under_way(other, *it) || is_unlisted(*it))
         });
+        // A write that is due overwrites an edit that wasn't reported before (semantics, not guaranteed).
         let is_known = match edit.0 {
             Field::Price => {
                 let key = model::FieldKey { connection: of.0.clone(), external: of.1.clone() };
-                record.mirrors.prices.get(&key).is_some_and(|mirror| settled(&mirror.baseline, &mirror.phase))
+                record.mirrors.prices.get(&key).is_some_and(|mirror| {
+                    settled(&mirror.baseline, &mirror.phase) && mirror.attention() != Some(Attention::Write)
+                })
             }
             Field::Title | Field::Description => {
                 let key = model::FieldKey { connection: of.0.clone(), external: about.product.clone() };
-                record.mirrors.texts.get(&key).is_some_and(|mirror| settled(&mirror.baseline, &mirror.phase))
+                record.mirrors.texts.get(&key).is_some_and(|mirror| {
+                    settled(&mirror.baseline, &mirror.phase) && mirror.attention() != Some(Attention::Write)
+                })
             }
         };
         let of = match edit.0 {

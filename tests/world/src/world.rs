@@ -245,7 +245,7 @@ impl World {
                 let Step { act, .. } = self.plan.steps[index].clone();
                 self.act(act);
             }
-            Scheduled::Arrives { shop, webhook } => self.arrives(shop, *webhook),
+            Scheduled::Arrives { shop, webhook } => self.arrives(shop, &webhook),
             Scheduled::Fetched { delivered } => {
                 self.inbox.push(Delivered { received_at: self.now, ..*delivered });
                 self.run_pipeline();
@@ -316,7 +316,7 @@ impl World {
         }
         if self.shops[shop].json.is_some() {
             for webhook in self.shops[shop].report_everything(self.now) {
-                self.arrives(shop, webhook);
+                self.arrives(shop, &webhook);
             }
             return;
         }
@@ -403,7 +403,7 @@ impl World {
         self.oracle.mark_edits_inexact(&connection, &good, &self.pipeline.record);
     }
 
-    fn arrives(&mut self, shop: usize, webhook: Webhook) {
+    fn arrives(&mut self, shop: usize, webhook: &Webhook) {
         let connection = self.connections.get(&self.shops[shop].connection);
         let is_active =
             self.shops[shop].takes_token && connection.is_some_and(|found| found.gate().lets_fetch());
@@ -415,13 +415,13 @@ impl World {
                 Content::Raw(raw, _) => {
                     let dedupe_key = format!("{}-w{}", self.name(shop), webhook.number);
                     self.accept(shop, dedupe_key, Reported::Webhook(raw.clone()), Source::Webhook);
-                    self.marks_last(&webhook);
+                    self.marks_last(webhook);
                     self.run_pipeline();
                     Content::Parked(raw)
                 }
                 other => other,
             };
-            let webhook = Box::new(Webhook { content, ..webhook });
+            let webhook = Box::new(Webhook { content, ..webhook.clone() });
             self.schedule(self.now.after(PARKED_FOR), Scheduled::Arrives { shop, webhook });
             return;
         }
@@ -437,7 +437,7 @@ impl World {
             (Content::Raw(raw, true) | Content::Parked(raw), _) => {
                 if matches!(webhook.content, Content::Raw(..)) {
                     self.accept(shop, dedupe_key.clone(), Reported::Webhook(raw.clone()), Source::Webhook);
-                    self.marks_last(&webhook);
+                    self.marks_last(webhook);
                 }
                 match self.shops[shop].notified(raw, self.now) {
                     Read::Reported(reported) => (reported, Source::Fetch),
@@ -448,7 +448,7 @@ impl World {
         };
         for reported in reported {
             self.accept(shop, dedupe_key.clone(), reported, source);
-            self.marks_last(&webhook);
+            self.marks_last(webhook);
         }
         self.run_pipeline();
     }

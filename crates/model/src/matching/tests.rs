@@ -105,14 +105,14 @@ fn every_candidate_has_a_key_in_common_with_the_item() {
 }
 
 #[test]
-fn no_description_has_more_keys_than_are_stored_and_a_letter_alone_is_none() {
+fn no_description_has_more_keys_than_are_stored_and_a_short_word_is_none() {
     let words: Vec<String> = (0..40).map(|number| format!("word{number}")).collect();
     let long = described(&format!("{} | Brand | | SKU-1 | 049000006346", words.join(" ")));
     let keys = match_keys(&long);
     assert!(keys.len() <= MATCH_KEYS_MAX, "{}", keys.len());
     let hashes =
         |name: &str| match_keys(&described(name)).into_iter().collect::<std::collections::BTreeSet<_>>();
-    assert!(hashes("Tea a").is_disjoint(&hashes("a Coffee")), "they have a letter in common");
+    assert!(hashes("Tea a").is_disjoint(&hashes("a Coffee")), "they have a short word in common");
 }
 
 #[test]

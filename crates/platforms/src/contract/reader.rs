@@ -64,7 +64,7 @@ pub enum Fetch<'a> {
 
 impl Fetch<'_> {
     /// The bytes that distinguish the delivery of a fetched object from others of its topic. A notified object is the same
-    /// delivery however often it is fetched: its body, and the notification where that doesn't tell two states apart. A
+    /// delivery however often it is fetched: its body, and the notification where that doesn't distinguish two states. A
     /// read-back is a new delivery each time, as a mirror waits for that very report.
     pub fn delivery_key(
         &self,
