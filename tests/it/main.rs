@@ -42,6 +42,7 @@ mod platform_faults;
 mod poison;
 mod polled_tills;
 mod programs;
+mod promotion_replicas;
 mod promotions;
 mod public_keys;
 mod publishing;

@@ -9,7 +9,7 @@ use store::StoreSetup;
 use testkit::{Account, Merchant, Program, World, WorldOptions, eventually};
 
 /// Every list is read each five seconds: often enough, and seldom enough for a till that takes one call a second.
-const SELDOM: [&str; 1] = ["every_seconds = 5"];
+pub(crate) const SELDOM: [&str; 1] = ["every_seconds = 5"];
 /// An island without a change of clocks, far from universal time on both sides of midnight.
 const ZONE: &str = "Pacific/Honolulu";
 
@@ -35,7 +35,7 @@ async fn move_to(world: &World, merchant: &Merchant, zone: &str) {
 }
 
 /// A promotion of everything, during these hours of each day.
-fn happy_hour(daily: Option<(NaiveTime, NaiveTime)>) -> NewPromotion {
+pub(crate) fn happy_hour(daily: Option<(NaiveTime, NaiveTime)>) -> NewPromotion {
     NewPromotion {
         title: "Happy hour".to_owned(),
         percent: 10,
@@ -47,13 +47,13 @@ fn happy_hour(daily: Option<(NaiveTime, NaiveTime)>) -> NewPromotion {
 }
 
 /// The time that clocks in a zone show, in whole seconds.
-fn clock(at: DateTime<Utc>, zone: &str) -> NaiveTime {
+pub(crate) fn clock(at: DateTime<Utc>, zone: &str) -> NaiveTime {
     let local = Zone::parse(zone).expect("a zone").local(Timestamp::from(at)).time();
     local.with_nanosecond(0).expect("a whole second")
 }
 
 /// The begins and ends of the store's promotions, with their times, in order.
-async fn begins_and_ends(world: &World, merchant: &Merchant) -> Vec<(Action, Timestamp)> {
+pub(crate) async fn begins_and_ends(world: &World, merchant: &Merchant) -> Vec<(Action, Timestamp)> {
     let events = world.events(merchant).await;
     let changes =
         events.into_iter().map(|row| wire::decode_applied(row.payload.into()).expect("a change").event);
@@ -68,7 +68,7 @@ async fn begins_and_ends(world: &World, merchant: &Merchant) -> Vec<(Action, Tim
 const LONG_PATIENCE: Duration = PATIENCE.saturating_mul(2);
 
 /// Waits until that many begins and ends were announced, and returns them.
-async fn announced(world: &World, merchant: &Merchant, count: usize) -> Vec<(Action, Timestamp)> {
+pub(crate) async fn announced(world: &World, merchant: &Merchant, count: usize) -> Vec<(Action, Timestamp)> {
     eventually(LONG_PATIENCE, &format!("{count} begins and ends are announced"), async || {
         let found = begins_and_ends(world, merchant).await;
         if found.len() >= count { Ok(()) } else { Err(format!("{found:?}")) }

@@ -181,6 +181,9 @@ pub struct CollectionState {
     pub due_at: Timestamp,
     /// Time since which changes weren't read; `None` before the first read.
     pub changes_since: Option<Timestamp>,
+    /// Time from which the first read of changes reads, whenever it begins and however often anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_since: Option<Timestamp>,
     /// Beginning of the last whole read.
     pub whole_at: Option<Timestamp>,
     /// Time of the next scheduled whole read, for people.
@@ -207,7 +210,9 @@ impl CollectionState {
     /// Returns the state of a collection that was never read: it is due soon, at a time that differs between collections.
     pub fn first(plan: &ReadPlan, spread: Spread, now: Timestamp) -> Self {
         let within = (plan.every / 10).min(FIRST_WITHIN);
-        Self { due_at: now.after(spread.within(within, 0)), ..Self::default() }
+        // A connection whose account is refused at first is read later, and from here on all the same.
+        let first_since = plan.first_since(now);
+        Self { due_at: now.after(spread.within(within, 0)), first_since, ..Self::default() }
     }
 
     /// Begins the next scheduled read, unless one is under way. Returns the one that it supersedes: a read that didn't end
@@ -217,6 +222,9 @@ impl CollectionState {
             return None;
         }
         let range = plan.next_range(self, now);
+        if let (ReadRange::Changed { since, .. }, None) = (range, self.changes_since) {
+            self.first_since.get_or_insert(since);
+        }
         self.start(range, (false, false), now)
     }
 

@@ -2,9 +2,7 @@
 
 use crate::{Accounts, Budgets, Client, Failed, NotAccepted, OwnedReply, Refusable, accept};
 use bus::Bus;
-use model::{
-    AskedBy, CallClass, Delivery, DeliveryId, DeliveryKind, Origin, RawDigest, Source, Timestamp, TraceParent,
-};
+use model::{AskedBy, CallClass, Delivery, DeliveryId, DeliveryKind, Origin, Source, Timestamp, TraceParent};
 use platforms::{
     Access, AccountRefusal, CallContext, CallError, Fetch, Files, HttpRequest, ListPage, Object, Platform,
     Reader, Wanted,
@@ -149,13 +147,10 @@ impl Fetcher {
             let reply = called.map_err(Failed::into_call_error)?;
             let page = reader.page(wanted, &context, &reply.as_reply());
             let page = self.budgets.heed(target.connection, platform, page).await?;
-            for Object { topic, body } in page.objects {
-                let key = match wanted {
-                    Fetch::Notified { .. } => RawDigest::of(&body).as_bytes().to_vec(),
-                    Fetch::Level { .. } | Fetch::Product { .. } => now.as_micros().to_le_bytes().to_vec(),
-                };
-                let id = DeliveryId::derive(&target.origin.connection, topic, &key);
-                self.hand_over(target, id, Object { topic, body }, now).await?;
+            for object in page.objects {
+                let key = wanted.delivery_key(reader, &object, target.cause, now);
+                let id = DeliveryId::derive(&target.origin.connection, object.topic, &key);
+                self.hand_over(target, id, object, now).await?;
                 count += 1;
             }
             next = page.next;

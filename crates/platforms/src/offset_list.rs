@@ -190,6 +190,31 @@ mod tests {
         assert_eq!(page.rows.first().map(String::as_str), Some("0011"));
     }
 
+    #[test]
+    fn a_list_is_at_its_end_when_its_total_is_reached() {
+        let list = numbered(8);
+        let place = OffsetPlace::default();
+        let rows = shown(&list, &place);
+        let page = OffsetPage { size: SIZE, total: Some(8) };
+        assert_eq!(place.read(&rows, page, |row| Some(row.as_str())).unwrap().next, None, "one call less");
+    }
+
+    #[test]
+    fn a_list_of_objects_without_keys_is_read_to_its_end() {
+        let list = numbered(20);
+        let (mut place, mut read) = (OffsetPlace::default(), 0);
+        for _ in 0..10 {
+            let rows = shown(&list, &place);
+            let page = place.read(&rows, OffsetPage { size: SIZE, total: Some(20) }, |_| None).unwrap();
+            read += page.rows.len();
+            match page.next {
+                Some(next) => place = next,
+                None => break,
+            }
+        }
+        assert!(read >= list.len(), "nothing shows that its pages shifted: {read}");
+    }
+
     proptest! {
         #[test]
         fn what_is_in_the_list_all_the_time_is_read_or_the_list_is_given_up(

@@ -41,7 +41,7 @@ pub struct MachineReply {
     pub status: u16,
     /// Name and value of each header.
     pub headers: Vec<(&'static str, String)>,
-    /// The JSON body.
+    /// The body: JSON, or a part of a file.
     pub body: Bytes,
 }
 
@@ -83,7 +83,8 @@ impl ShopMachine {
         let reply = self.shop.respond(&call, now);
         let webhooks = self.shop.announce(&reply.changes, now);
         self.webhooks.extend(webhooks);
-        MachineReply { status: reply.status, headers: reply.headers, body: reply.body.to_string().into() }
+        let body = reply.bytes.unwrap_or_else(|| reply.body.to_string().into());
+        MachineReply { status: reply.status, headers: reply.headers, body }
     }
 
     /// Returns the webhooks made since the previous call, in the order of the acts.

@@ -179,6 +179,12 @@ impl ShopMachine {
         self.act(now, |state, now| Ok(((), vec![state.ledger.delete(product, now)?])))
     }
 
+    /// Leaves products out of lists, though they exist, as a platform with an outage may; all others are listed. No effect
+    /// where the platform has no lists.
+    pub fn leave_out_of_lists(&mut self, products: &[String]) {
+        self.shop.state.ledger.unlisted = products.iter().cloned().collect();
+    }
+
     /// Makes the webhooks of everything on sale, as if it had been saved unchanged.
     pub fn report_everything(&mut self, now: DateTime<Utc>) {
         // This act can't fail.

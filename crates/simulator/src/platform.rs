@@ -33,6 +33,11 @@ pub trait SimulatedPlatform: fmt::Debug + Send + Sync + 'static {
         shop.token.clone()
     }
 
+    /// A description that is stored in that form, as the API shows it.
+    fn shown(&self, description: &str) -> String {
+        description.to_owned()
+    }
+
     /// Values and webhooks for demonstrations and tests.
     fn samples(&self) -> &'static Samples;
 

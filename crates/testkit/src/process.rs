@@ -78,7 +78,8 @@ impl Program {
     pub fn binary(self) -> PathBuf {
         let own = std::env::current_exe().expect("a program knows where it is");
         let beside = own.parent().expect("a program is in a folder");
-        let folder = if beside.ends_with("deps") { beside.parent().unwrap_or(beside) } else { beside };
+        let is_below = beside.ends_with("deps") || beside.ends_with("examples");
+        let folder = if is_below { beside.parent().unwrap_or(beside) } else { beside };
         let binary = folder.join(self.name());
         let folder = folder.display();
         assert!(binary.is_file(), "{folder} has no {}: run `cargo build --workspace` first", self.name());

@@ -7,10 +7,10 @@ mod sort;
 use crate::{STAGE, shared::Shared};
 use model::{
     CollectionPick, CollectionState, Connection, ConnectionId, DueCollection, EndedRead, PageFailure,
-    ReadOutcome, ReadPhase, ReadPlan, ReadRange, Spread, Timestamp, pick_collection,
+    ReadOutcome, ReadPhase, ReadPlan, Spread, Timestamp, pick_collection,
 };
 use outlet::Target;
-use platforms::{Collection, Collections, Platform, Range};
+use platforms::{Collection, Collections, Platform};
 use runner::{Backoff, now};
 use std::{sync::Arc, time::Duration};
 use store::{CollectionRow, StoreError};
@@ -104,12 +104,13 @@ impl Lists {
         let platform = platforms::find(connection.platform.as_str());
         let found = platform.and_then(|platform| Some((platform, platform.collections()?)));
         let Some((platform, collections)) = found else { return Ok(Next::Never) };
+        // Also of a connection that isn't called now: its changes are read from here on.
+        let rows = self.rows(&connection, collections).await?;
         match connection.call_gate().opens_at() {
             None => return Ok(Next::Changed),
             Some(at) if at > now() => return Ok(Next::At(at)),
             Some(_) => {}
         }
-        let rows = self.rows(&connection, collections).await?;
         let row_of = |it: &'static Collection| Some((it, rows.iter().find(|row| row.collection == it.name)?));
         let listed: Vec<_> = collections.all().iter().filter_map(row_of).collect();
         if self.note_whole_due(&listed).await? {
@@ -228,13 +229,5 @@ impl Lists {
                 seen = read.seen, reported = read.reported, gone = read.gone, "a list was read"
             );
         }
-    }
-}
-
-/// The range of a page as platforms know it.
-const fn range_of(range: ReadRange) -> Range {
-    match range {
-        ReadRange::Whole => Range::Whole,
-        ReadRange::Changed { since, until } => Range::Changed { since, until },
     }
 }

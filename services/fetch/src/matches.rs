@@ -25,6 +25,8 @@ use store::{DueVariant, MatchEnd, MatchVariant, StoreError};
 
 /// Upper limit of the variants that are compared at once.
 const VARIANTS_AT_ONCE: i64 = 100;
+/// Pause between two looks where one left something to do: for those that wait for the database.
+const PAUSE_BETWEEN: Duration = Duration::from_millis(20);
 /// Upper limit of such steps of one store before other stores have their turn.
 const STEPS_AT_ONCE: usize = 20;
 /// The reason of a match that ended because of what was found.
@@ -59,9 +61,9 @@ impl Shared {
         let mut backoff = Backoff::default();
         loop {
             let pause = match self.match_stores(partition).await {
-                Ok(()) => {
+                Ok(has_more) => {
                     backoff.reset();
-                    every
+                    if has_more { PAUSE_BETWEEN } else { every }
                 }
                 Err(error) => {
                     tracing::warn!(stage = STAGE, %error, "matches wait for the database");
@@ -72,33 +74,40 @@ impl Shared {
         }
     }
 
-    /// Works on each store of the partition that has something to do. An error of one store holds up no other.
-    async fn match_stores(&self, partition: Partition) -> Result<(), StoreError> {
-        let mut outcome = Ok(());
+    /// Works on each store of the partition that has something to do, and returns whether one has more. An error of one
+    /// store holds up no other.
+    async fn match_stores(&self, partition: Partition) -> Result<bool, StoreError> {
+        let mut outcome = Ok(false);
         for store in self.store.stores_to_match().await? {
             if self.service.bus.partitions().of(&store) != partition {
                 continue;
             }
-            if let Err(error) = self.match_store(&store).await {
-                tracing::debug!(stage = STAGE, %store, %error, "variants of a store can't be compared");
-                outcome = Err(error);
+            match self.match_store(&store).await {
+                Ok(has_more) => outcome = outcome.map(|had_more| had_more || has_more),
+                Err(error) => {
+                    tracing::debug!(stage = STAGE, %store, %error, "variants of a store can't be compared");
+                    outcome = Err(error);
+                }
             }
         }
         outcome
     }
 
-    async fn match_store(&self, store: &StoreId) -> Result<(), StoreError> {
+    /// Works on a store for a while, and returns whether it has more that can be done now.
+    async fn match_store(&self, store: &StoreId) -> Result<bool, StoreError> {
         let limit = self.store.begin_matching(store).await?;
+        let mut has_more = true;
         for _ in 0..STEPS_AT_ONCE {
             let due = self.store.variants_to_match(store, VARIANTS_AT_ONCE).await?;
             if due.is_empty() {
+                has_more = false;
                 break;
             }
             self.compare_variants(store, limit, &due).await?;
             runner::kill_point(STAGE, "variants_compared");
             self.store.note_compared(store, &due).await?;
         }
-        self.link_matches(store).await
+        Ok(self.link_matches(store).await? || has_more)
     }
 
     async fn compare_variants(

@@ -3,7 +3,7 @@
 
 use crate::{STAGE, lists::Lists, shared::Shared};
 use model::{Connection, ConnectionId, Partition, QUIET_HOUR, ReadPlan, ReadTimes, Spread, StoreId};
-use platforms::{Collection, Reads};
+use platforms::Collection;
 use runner::Backoff;
 use serde::Deserialize;
 use stage::Fault;
@@ -72,13 +72,7 @@ pub(crate) struct Schedules {
 impl Schedules {
     /// The schedule of a collection that was never read.
     pub(crate) fn first(&self, collection: &Collection) -> ReadPlan {
-        let (changes, whole) = match collection.reads {
-            Reads::Whole => (None, true),
-            Reads::ChangesAndWhole { overlap } => (Some(overlap), true),
-            Reads::Changes { overlap } => (Some(overlap), false),
-        };
-        let every = self.every.unwrap_or(collection.every);
-        ReadPlan { changes, whole, every, whole_every: self.whole_every, whole_due: None }
+        collection.plan(self.every, self.whole_every)
     }
 
     /// The schedule of a collection. The default times count where changes are read besides: elsewhere whole reads are

@@ -158,7 +158,9 @@ fn levels_agree(world: &World, found: &mut Vec<String>) {
     for (key, mirror) in &record.mirrors.levels {
         let Some(actual) = actual(&world.shops, key) else { continue };
         let Some(shop) = world.shops.iter().find(|shop| shop.connection == key.connection) else { continue };
-        let (Some(variant), true) = (&mirror.variant, shop.kind.is_written()) else { continue };
+        let (Some(variant), true) = (&mirror.variant, shop.kind.takes(MirrorKind::Inventory)) else {
+            continue;
+        };
         let Some(level) = record.levels.get(&(variant.clone(), key.location.clone())) else { continue };
         if level.floored(decimals(shop)).decimal() == actual
             || record.is_open(&key.connection, &key.subject())
@@ -217,15 +219,17 @@ fn texts_agree(world: &World, found: &mut Vec<String>) {
     for (key, mirror) in record.mirrors.texts.iter().filter(|(_, mirror)| is_settled(mirror)) {
         let Some((shop, good)) = live(world, key) else { continue };
         let Some(text) = mirror.internal.as_ref().and_then(|product| record.text(product)) else { continue };
-        if !shop.kind.is_written() || record.is_open(&key.connection, &MirrorKey::Text(key.clone()).subject())
-        {
+        let is_open = record.is_open(&key.connection, &MirrorKey::Text(key.clone()).subject());
+        if !shop.kind.takes(MirrorKind::Product) || is_open {
             continue;
         }
-        let shows = |shown: &str, wanted: Option<&String>| {
-            wanted.is_none_or(|wanted| spaced(shown) == spaced(&shop.kind.rendered(wanted)))
+        let shows = |shown: &str, wanted: Option<String>| {
+            wanted.is_none_or(|wanted| spaced(shown) == spaced(&wanted))
         };
         let ProductText { title, description } = &text;
-        if !shows(&good.title, title.as_ref()) || !shows(&good.description, description.as_ref()) {
+        let title = title.as_ref().map(|title| shop.kind.titled(title));
+        let description = description.as_ref().map(|description| shop.kind.described(description));
+        if !shows(&good.title, title) || !shows(&good.description, description) {
             found.push(format!(
                 "product {} of {} shows {:?} {:?}, the store has {text:?}: {mirror:?}",
                 key.external, key.connection, good.title, good.description
@@ -241,7 +245,7 @@ fn prices_agree(world: &World, found: &mut Vec<String>) {
         let row = mirror.internal.as_ref().and_then(|variant| record.variants.get(variant));
         let Some(price) = row.and_then(|row| row.price.as_ref()) else { continue };
         let is_explained = record.is_open(&key.connection, &MirrorKey::Price(key.clone()).subject());
-        if shop.kind.is_written() && price.value.minor != good.price && !is_explained {
+        if shop.kind.takes(MirrorKind::Price) && price.value.minor != good.price && !is_explained {
             found.push(format!(
                 "variant {} of {} costs {}, the store says {}: {mirror:?}",
                 key.external, key.connection, good.price, price.value

@@ -2,14 +2,17 @@
 
 use crate::{
     plan::ListsPlan,
-    shop::{Kind, LEVELS, ListedGood, PRODUCTS},
+    shop::{LEVELS, ListedGood, PRODUCTS, Shop},
 };
 use model::{
-    CollectionPick, CollectionState, ConnectionId, DueCollection, EndedRead, KnownObject, ListedObject,
-    MISSING_IN_A_ROW, MissingCounts, PageObject, RawDigest, ReadOutcome, ReadPlan, ReadRange, ReadRequest,
-    Spread, Timestamp, absences, pick_collection,
+    CollectionPick, CollectionState, DueCollection, EndedRead, KnownObject, ListedObject, MISSING_IN_A_ROW,
+    MissingCounts, PageObject, RawDigest, ReadOutcome, ReadPlan, ReadRange, ReadRequest, Spread, Timestamp,
+    absences, pick_collection,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Interval between two reads of everything where changes are read too.
 const WHOLE_EVERY: Duration = Duration::from_hours(6);
@@ -34,6 +37,8 @@ pub(crate) struct Collection {
     pub(crate) state: CollectionState,
     pub(crate) request: Option<ReadRequest>,
     rows: BTreeMap<String, Row>,
+    /// The keys of all objects that pages ever had.
+    ever: BTreeSet<String>,
     /// The read during which the platform shows only half of its objects.
     half_in: Option<u64>,
     /// True if the last complete read of everything was such a one.
@@ -50,24 +55,40 @@ pub(crate) struct Lists {
 
 impl Lists {
     /// The collections of a connection that were never read.
-    pub(crate) fn first(connection: &ConnectionId, kind: Kind, plan: &ListsPlan, now: Timestamp) -> Self {
-        let collection = |name, changes| {
-            let plan = ReadPlan {
-                changes,
-                whole: true,
-                every: plan.every,
-                whole_every: WHOLE_EVERY,
-                whole_due: None,
-            };
-            let spread = Spread::of(connection, name);
+    pub(crate) fn first(shop: &Shop, plan: &ListsPlan, now: Timestamp) -> Self {
+        let collection = |name, plan: ReadPlan| {
+            let spread = Spread::of(&shop.connection, name);
             let state = CollectionState::first(&plan, spread, now);
-            let rows = BTreeMap::new();
-            Collection { name, plan, spread, state, request: None, rows, half_in: None, was_half: false }
+            let (rows, ever) = (BTreeMap::new(), BTreeSet::new());
+            Collection {
+                name,
+                plan,
+                spread,
+                state,
+                request: None,
+                rows,
+                ever,
+                half_in: None,
+                was_half: false,
+            }
         };
-        // Where a level has no time of its own, levels are read as a whole.
-        let levels = collection(LEVELS, kind.has_listed_levels().then_some(OVERLAP));
-        let collections = vec![collection(PRODUCTS, Some(OVERLAP)), levels];
+        let of_platform = shop.collections().iter();
+        let mut collections: Vec<Collection> =
+            of_platform.map(|it| collection(it.name, it.plan(Some(plan.every), WHOLE_EVERY))).collect();
+        if shop.json.is_none() {
+            let (every, whole_every) = (plan.every, WHOLE_EVERY);
+            let plan = |changes| ReadPlan { changes, whole: true, every, whole_every, whole_due: None };
+            // Where a level has no time of its own, levels are read as a whole.
+            let levels = plan(shop.kind.has_listed_levels().then_some(OVERLAP));
+            collections = vec![collection(PRODUCTS, plan(Some(OVERLAP))), collection(LEVELS, levels)];
+        }
         Self { collections, limited_until: now }
+    }
+
+    /// Returns true if the list of products ever had one.
+    pub(crate) fn had(&self, product: &str) -> bool {
+        let of_products = self.collections.iter().filter(|it| it.name == PRODUCTS);
+        of_products.into_iter().any(|it| it.ever.contains(product))
     }
 
     /// The collection whose turn it is, or the time of the next one.
@@ -110,9 +131,9 @@ impl Collection {
         page: Vec<ListedGood>,
         observed_at: impl Fn(&str) -> Option<Timestamp>,
     ) -> (Vec<PageObject<ListedGood>>, Vec<KnownObject>) {
-        let object = |content: ListedGood| {
-            let digest = RawDigest::of(format!("{}\0{}", self.name, content.body).as_bytes());
-            PageObject { object: ListedObject { key: content.key.clone(), digest }, content }
+        let object = |content: ListedGood| PageObject {
+            object: ListedObject { key: content.key.clone(), digest: content.digest },
+            content,
         };
         let page: Vec<_> = page.into_iter().map(object).collect();
         let known = page.iter().filter_map(|PageObject { object, .. }| {
@@ -127,6 +148,7 @@ impl Collection {
 
     /// Stores the objects of a page.
     pub(crate) fn see(&mut self, number: u64, seen: Vec<ListedObject>, now: Timestamp) {
+        self.ever.extend(seen.iter().map(|object| object.key.clone()));
         let row = |digest| Row { digest, seen_in: number, seen_at: now, missing: 0 };
         self.rows.extend(seen.into_iter().map(|ListedObject { key, digest }| (key, row(digest))));
     }

@@ -6,10 +6,11 @@
 
 use crate::{
     record::{Record, location_id},
-    shop::{Good, Kind, PLACES_MAX, Shop, Webhook, place_id},
+    shop::{Good, PLACES_MAX, Shop, Webhook, place_id},
 };
 use model::{
-    Baseline, ConnectionId, LevelKey, LevelMirror, LocationId, Phase, Quantity, Timestamp, VariantId,
+    Attention, Baseline, ConnectionId, LevelKey, LevelMirror, LocationId, Phase, Quantity, Timestamp,
+    VariantId,
     record::{Movement, MovementReason},
 };
 use rust_decimal::Decimal;
@@ -21,6 +22,9 @@ pub(crate) struct Shelf {
     pub(crate) count: Decimal,
     pub(crate) inexact: Option<&'static str>,
 }
+
+/// The reason for which the shelves of goods that nobody sells aren't followed.
+pub(crate) const NOBODY_SELLS_IT: &str = "nobody sells it";
 
 /// A field of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,8 +59,8 @@ pub(crate) struct Oracle {
     held: BTreeSet<LevelKey>,
     /// Webhooks in transit, by shop and number: their good, and true if they end a contact.
     under_way: BTreeMap<(usize, u64), (Option<usize>, bool)>,
-    /// Goods with an edit that only the lists of their shops show, and that wasn't listed yet.
-    unlisted: BTreeSet<(usize, usize)>,
+    /// Goods with an edit that only the lists of their shops show, and that wasn't listed yet; with the time of the edit.
+    unlisted: BTreeMap<(usize, usize), Timestamp>,
     pub(crate) violations: Vec<String>,
 }
 
@@ -84,18 +88,25 @@ impl Oracle {
     }
 
     /// Notes that a good was edited, and that only its shop's lists show it.
-    pub(crate) fn edited_unlisted(&mut self, shop: usize, good: usize) {
-        self.unlisted.insert((shop, good));
+    pub(crate) fn edited_unlisted(&mut self, shop: usize, good: usize, now: Timestamp) {
+        self.unlisted.insert((shop, good), now);
     }
 
     /// Returns true if the last edit of a good wasn't listed yet.
     pub(crate) fn is_unlisted(&self, shop: usize, good: usize) -> bool {
-        self.unlisted.contains(&(shop, good))
+        self.unlisted.contains_key(&(shop, good))
     }
 
     /// Notes that goods were on a page that was processed.
     pub(crate) fn listed(&mut self, shop: usize, goods: &[usize]) {
-        self.unlisted.retain(|(of, good)| *of != shop || !goods.contains(good));
+        self.unlisted.retain(|(of, good), _| *of != shop || !goods.contains(good));
+    }
+
+    /// Notes that a complete list of a shop that uses JSON was processed, which began at that time.
+    pub(crate) fn listed_all(&mut self, shops: &[Shop], shop: usize, began_at: Timestamp) {
+        if shops[shop].json.is_some() {
+            self.unlisted.retain(|(of, _), edited_at| *of != shop || *edited_at >= began_at);
+        }
     }
 
     fn is_under_way(&self, shop: usize, good: usize) -> bool {
@@ -173,7 +184,7 @@ impl Oracle {
     pub(crate) fn stops_counting(&mut self, shops: &[Shop], shop: usize, good: usize, record: &Record) {
         let (shop, good) = (&shops[shop], &shops[shop].goods[good]);
         // A list of locations also reports those that are missing from it.
-        let is_counted = |place: &usize| shop.kind == Kind::Treez || good.stock.contains_key(place);
+        let is_counted = |place: &usize| shop.kind.lists_locations() || good.stock.contains_key(place);
         for place in (0..PLACES_MAX).filter(is_counted) {
             let key = key(shop, good, place);
             let Some(mirror) = record.mirrors.levels.get(&key) else { continue };
@@ -290,6 +301,9 @@ impl Oracle {
             }
             match actual(shops, key) {
                 Some(actual) => shelf.count += actual - baseline.decimal(),
+                None if shops.iter().any(|shop| shop.is_of_others(&key.item)) => {
+                    shelf.inexact = Some(NOBODY_SELLS_IT);
+                }
                 None => shelf.inexact = Some("it was counted while a platform no longer counted it"),
             }
         }
@@ -312,17 +326,22 @@ impl Oracle {
         let Some(product) = record.variants.get(&variant).map(|row| row.product.clone()) else { return };
         let siblings = shops[shop].siblings(good);
         let others_wait = (0..shops.len()).any(|other| {
-            let is_unlisted = |it| other != shop && self.unlisted.contains(&(other, it));
+            let is_unlisted = |it| other != shop && self.unlisted.contains_key(&(other, it));
             siblings.iter().any(|it| self.is_under_way(other, *it) || is_unlisted(*it))
         });
+        // A write that is due overwrites an edit that wasn't reported before (semantics, not guaranteed).
         let is_known = match edit.0 {
             Field::Price => {
                 let key = model::FieldKey { connection: of.0.clone(), external: of.1.clone() };
-                record.mirrors.prices.get(&key).is_some_and(|mirror| settled(&mirror.baseline, &mirror.phase))
+                record.mirrors.prices.get(&key).is_some_and(|mirror| {
+                    settled(&mirror.baseline, &mirror.phase) && mirror.attention() != Some(Attention::Write)
+                })
             }
             Field::Title | Field::Description => {
                 let key = model::FieldKey { connection: of.0.clone(), external: about.product.clone() };
-                record.mirrors.texts.get(&key).is_some_and(|mirror| settled(&mirror.baseline, &mirror.phase))
+                record.mirrors.texts.get(&key).is_some_and(|mirror| {
+                    settled(&mirror.baseline, &mirror.phase) && mirror.attention() != Some(Attention::Write)
+                })
             }
         };
         let of = match edit.0 {
@@ -363,5 +382,5 @@ pub(crate) fn actual(shops: &[Shop], key: &LevelKey) -> Option<Decimal> {
     let good = shop.goods.iter().find(|good| good.item == key.item && !good.is_deleted && good.is_tracked)?;
     let count = good.stock.get(&crate::record::place_of(&key.location)).copied();
     // Locations missing from a list of locations have no stock.
-    count.or_else(|| (shop.kind == Kind::Treez).then_some(Decimal::ZERO))
+    count.or_else(|| shop.kind.lists_locations().then_some(Decimal::ZERO))
 }

@@ -4,7 +4,7 @@
 mod commit;
 
 use crate::record::{Record, location_id};
-use crate::shop::{PLACES_MAX, place_id};
+use crate::shop::place_id;
 use bytes::Bytes;
 use dedupe::Dedupe;
 use enrich::{Enrich, Known, LinkKey, PartitionState};
@@ -13,7 +13,7 @@ use model::{
     Position, RawDigest, Source, SourceVersion, Timestamp, TraceParent, VersionNumber, record::Movement,
 };
 use normalize::Normalize;
-use platforms::{Mapped, Signed, VerifyContext};
+use platforms::{Envelope, Mapped, Platform, Signed, VerifyContext};
 use simulator::MachineWebhook;
 use stage::{Stage as _, Verdict, Window};
 use std::{
@@ -24,6 +24,8 @@ use std::{
 
 /// Length of dedupe's window.
 const REMEMBERED_FOR: Duration = Duration::from_hours(24);
+/// Length of the intake's window, as in `ingest`.
+const KEPT_FOR: Duration = Duration::from_mins(5);
 /// Greatest version that is a counter; greater ones are times in microseconds.
 const COUNTERS_MAX: i64 = 100_000_000_000_000;
 /// The schemas are compiled once for all worlds.
@@ -38,6 +40,45 @@ pub(crate) enum Reported {
     Webhook(MachineWebhook),
     /// A fetched object: topic, body, and the bytes that distinguish it from others with the same body.
     Object(&'static str, Bytes, Vec<u8>),
+}
+
+impl Reported {
+    /// The object with the id of its delivery as its key. Reports in the types of `model` have it besides.
+    pub(crate) fn with_id(self, id: &DeliveryId) -> Self {
+        match self {
+            Self::Object(topic, body, _) => Self::Object(topic, body, id.as_bytes().to_vec()),
+            other => other,
+        }
+    }
+}
+
+/// A delivery within a request of a platform.
+#[derive(Debug, Clone)]
+pub(crate) struct Enclosed {
+    pub(crate) topic: String,
+    pub(crate) id: DeliveryId,
+    pub(crate) body: Bytes,
+}
+
+/// The deliveries within a request of a platform, of the topics that the intake keeps.
+pub(crate) fn enclosed(
+    platform: &dyn Platform,
+    connection: &ConnectionId,
+    (headers, body): &MachineWebhook,
+) -> Vec<Enclosed> {
+    let headers = lower_case(headers);
+    let envelopes = platform.webhooks().map(|webhooks| webhooks.split(&Signed { headers: &headers, body }));
+    let known = envelopes.into_iter().flatten().filter(|found| platform.topic(&found.topic).is_some());
+    let enclosed = |Envelope { topic, key, body: own }| {
+        let body: Bytes = own.unwrap_or_else(|| body.clone());
+        let key: Vec<u8> = key.map_or_else(|| RawDigest::of(&body).as_bytes().to_vec(), String::into_bytes);
+        Enclosed { id: DeliveryId::derive(connection, &topic, &key), topic, body }
+    };
+    known.map(enclosed).collect()
+}
+
+fn lower_case(headers: &[(&'static str, String)]) -> Vec<(String, String)> {
+    headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect()
 }
 
 /// One delivery.
@@ -77,6 +118,8 @@ pub(crate) struct Pipeline {
     pub(crate) origins: BTreeMap<ConnectionId, Origin>,
     pub(crate) intakes: BTreeMap<ConnectionId, Intake>,
     enrich_state: PartitionState,
+    /// The deliveries that the intake kept.
+    kept: Window<DeliveryId>,
     window: Window<EventId>,
     /// Events that reached the fold, in order.
     pub(crate) raw: Vec<Event>,
@@ -90,18 +133,21 @@ impl Pipeline {
             origins: BTreeMap::new(),
             intakes: BTreeMap::new(),
             enrich_state: PartitionState::default(),
+            kept: Window::new(KEPT_FOR, 10_000),
             window: Window::new(REMEMBERED_FOR, 10_000),
             raw: Vec::new(),
             sequence: 0,
         }
     }
 
-    /// Adds a connection.
-    pub(crate) fn connect(&mut self, origin: Origin, intake: Intake) {
+    /// Adds a connection of a platform that has `places`; what is at the only one names no location.
+    pub(crate) fn connect(&mut self, origin: Origin, intake: Intake, places: usize) {
         let id = origin.connection.clone();
-        let known = Known { origin: origin.clone(), default_location: None };
+        let default_location = (places == 1).then(|| location_id(0));
+        let known = Known { origin: origin.clone(), default_location };
         self.enrich_state.connections.insert(id.clone(), Arc::new(known));
-        for place in 0..PLACES_MAX {
+        self.record.linked_places.insert(id.clone(), (0..places).map(location_id).collect());
+        for place in 0..places {
             let key = LinkKey { connection: id.clone(), kind: LinkKind::Location, external: place_id(place) };
             self.enrich_state.links.insert(key, location_id(place).as_str().into());
         }
@@ -118,38 +164,42 @@ impl Pipeline {
     pub(crate) fn take(&mut self, batch: &[Delivered], now: Timestamp) -> Done {
         self.sequence += 1;
         let (mut events, mut bugs) = (Vec::new(), Vec::new());
-        for (index, delivered) in batch.iter().enumerate() {
-            let delivery = u32::try_from(index).unwrap_or(u32::MAX);
-            let at = Position { raw_sequence: self.sequence, delivery, event: 0 };
-            let Some(origin) = self.origins.get(&delivered.connection) else { continue };
+        let mut count = 0;
+        for delivered in batch {
+            let at = Position { raw_sequence: self.sequence, delivery: count, event: 0 };
+            count += 1;
+            let Some(origin) = self.origins.get(&delivered.connection).cloned() else { continue };
             let normalized = match &delivered.reported {
-                Reported::Words(mapped) => Ok(mapped
-                    .iter()
-                    .enumerate()
-                    .map(|(index, mapped)| {
-                        let index = u32::try_from(index).unwrap_or(u32::MAX);
-                        event(origin, delivered, mapped, Position { event: index, ..at })
-                    })
-                    .collect()),
+                Reported::Words(mapped) => words(&origin, delivered, mapped, at),
                 Reported::Webhook(_) | Reported::Object(..) => {
-                    self.delivery(delivered, origin).and_then(|delivery| read(at, delivery))
+                    let deliveries = self.deliveries(delivered, &origin);
+                    let deliveries = deliveries.map_err(|bug| bugs.push(bug)).unwrap_or_default();
+                    let mut normalized = Vec::new();
+                    for delivery in deliveries {
+                        // A repeat of a delivery that was just kept has no position.
+                        if !self.kept.first_seen(delivery.id, now) {
+                            continue;
+                        }
+                        let at = Position { delivery: count, ..at };
+                        count += 1;
+                        match read(at, delivery) {
+                            Ok(events) => normalized.extend(events),
+                            Err(bug) => bugs.push(bug),
+                        }
+                    }
+                    normalized
                 }
             };
-            match normalized {
-                Ok(normalized) => {
-                    for mut event in normalized {
-                        lead(&mut event, delivered.leads_by);
-                        let key = (event.origin.connection.clone(), event.id);
-                        // An event that is already known is no longer refused.
-                        let is_known = self.record.seen.contains_key(&key)
-                            || events.iter().any(|known: &Event| known.id == event.id);
-                        if delivered.is_refused && !is_known {
-                            self.record.refuses.insert(event.id);
-                        }
-                        events.push(event);
-                    }
+            for mut event in normalized {
+                lead(&mut event, delivered.leads_by);
+                let key = (event.origin.connection.clone(), event.id);
+                // An event that is already known is no longer refused.
+                let is_known = self.record.seen.contains_key(&key)
+                    || events.iter().any(|known: &Event| known.id == event.id);
+                if delivered.is_refused && !is_known {
+                    self.record.refuses.insert(event.id);
                 }
-                Err(bug) => bugs.push(bug),
+                events.push(event);
             }
         }
         let events = self.through(events, &mut bugs);
@@ -179,35 +229,35 @@ impl Pipeline {
         enriched
     }
 
-    /// Builds the delivery as the intake does.
-    fn delivery(&self, delivered: &Delivered, origin: &Origin) -> Result<Delivery, String> {
+    /// Builds the deliveries as the intake does: several if the request has several.
+    fn deliveries(&self, delivered: &Delivered, origin: &Origin) -> Result<Vec<Delivery>, String> {
         let platform = platforms::find(origin.platform.as_str()).ok_or("there is no such platform")?;
         let intake = self.intakes.get(&delivered.connection).ok_or("there is no such connection")?;
-        let (topic, key, body, headers) = match &delivered.reported {
+        let (found, headers) = match &delivered.reported {
             Reported::Words(_) => return Err("words are no delivery".to_owned()),
             Reported::Object(topic, body, key) => {
-                ((*topic).to_owned(), key.clone(), body.clone(), Vec::new())
+                let id = DeliveryId::derive(&delivered.connection, topic, key);
+                (vec![Enclosed { topic: (*topic).to_owned(), id, body: body.clone() }], Vec::new())
             }
-            Reported::Webhook((headers, body)) => {
-                let headers: Vec<(String, String)> =
-                    headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
-                let signed = Signed { headers: &headers, body };
+            Reported::Webhook(webhook) => {
+                let headers = lower_case(&webhook.0);
+                let signed = Signed { headers: &headers, body: &webhook.1 };
                 let context = VerifyContext::new(&intake.secrets, &intake.url, Timestamp::default());
                 let webhooks = platform.webhooks().ok_or("the platform sends no webhooks")?;
                 webhooks
                     .verify(&signed, &context)
                     .map_err(|unverified| format!("a webhook of the platform's own: {unverified}"))?;
-                let envelope = webhooks.split(&signed).pop();
-                let found = envelope.ok_or("a webhook of the platform's own has no topic")?;
-                let key =
-                    found.key.map_or_else(|| RawDigest::of(body).as_bytes().to_vec(), String::into_bytes);
+                let found = enclosed(platform, &delivered.connection, webhook);
+                if found.is_empty() {
+                    return Err("a webhook of the platform's own has no topic".to_owned());
+                }
                 let kept = webhooks.kept_headers();
-                let headers = headers.into_iter().filter(|(name, _)| kept.contains(&name.as_str())).collect();
-                (found.topic, key, body.clone(), headers)
+                (found, headers.into_iter().filter(|(name, _)| kept.contains(&name.as_str())).collect())
             }
         };
-        let id = DeliveryId::derive(&delivered.connection, &topic, &key);
-        Ok(Delivery {
+        let headers: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect();
+        let delivery = |Enclosed { topic, id, body }: Enclosed| Delivery {
             id,
             origin: origin.clone(),
             kind: DeliveryKind::Platform(topic.as_str().into()),
@@ -218,13 +268,11 @@ impl Pipeline {
             attempt: 0,
             currency: intake.currency,
             account: None,
-            headers: headers
-                .into_iter()
-                .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
-                .collect(),
+            headers: headers.clone(),
             trace: TraceParent::from_delivery(id),
             body,
-        })
+        };
+        Ok(found.into_iter().map(delivery).collect())
     }
 
     /// Applies a person's instruction.
@@ -296,6 +344,15 @@ fn read(at: Position, delivery: Delivery) -> Result<Vec<Event>, String> {
         Verdict::Skip(_) => Ok(Vec::new()),
         Verdict::Reject(reject) => Err(format!("a body of {topic}: {reject}")),
     }
+}
+
+/// Returns the events of reports in the types of `model`.
+fn words(origin: &Origin, delivered: &Delivered, mapped: &[Mapped], at: Position) -> Vec<Event> {
+    let event_of = |(index, mapped): (usize, &Mapped)| {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        event(origin, delivered, mapped, Position { event: index, ..at })
+    };
+    mapped.iter().enumerate().map(event_of).collect()
 }
 
 /// Moves the clock of a report ahead.

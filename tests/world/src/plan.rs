@@ -133,6 +133,8 @@ pub(crate) struct ShopPlan {
     pub(crate) is_foreign: bool,
     /// True if it is connected from the beginning.
     pub(crate) is_connected: bool,
+    /// Number of goods that nobody sells: they fill the pages of its lists.
+    pub(crate) others: usize,
     /// Its goods: SKU, and quantity at each location.
     pub(crate) goods: Vec<(String, BTreeMap<usize, Decimal>)>,
 }
@@ -144,7 +146,7 @@ pub struct Plan {
     pub seed: u64,
     /// The shops.
     pub(crate) shops: Vec<ShopPlan>,
-    /// True if Shopify and Square use JSON; else all shops use the types of `model`.
+    /// True if Shopify, Square and BLAZE use JSON, as others always do; else they use the types of `model`.
     pub(crate) speaks_json: bool,
     /// True if the goods of a shop are variants of one product.
     pub(crate) is_one_product: bool,
@@ -197,27 +199,36 @@ impl Plan {
             vec![Kind::Shopify, Kind::Treez],
             vec![Kind::Square, Kind::Shopify, Kind::Square],
             vec![Kind::Shopify, Kind::Shopify],
+            vec![Kind::Shopify, Kind::Clover],
+            vec![Kind::Square, Kind::WooCommerce],
+            vec![Kind::Clover, Kind::WooCommerce, Kind::Treez],
+            vec![Kind::WooCommerce, Kind::WooCommerce],
+            vec![Kind::Clover, Kind::Square, Kind::Shopify],
         ];
         let mut shops = kinds.choose(&mut rng).cloned().unwrap_or_default();
         let mut goods = rng.random_range(1..=2);
         let places = rng.random_range(1..=2);
         let has_decimals = rng.random_ratio(1, 4);
         let speaks_json = rng.random_ratio(1, 2);
-        let is_one_product = speaks_json && !shops.contains(&Kind::Treez) && rng.random_ratio(1, 3);
+        let is_json = |kind: &Kind| kind.speaks_json(speaks_json);
+        let is_one_product = shops.iter().all(is_json) && rng.random_ratio(1, 3);
         // Of its own, so that the weeks of all other shops don't depend on it.
         let mut of_lists = StdRng::seed_from_u64(seed ^ OF_LISTS);
         if of_lists.random_ratio(1, 3) {
-            shops.push(Kind::Blaze);
+            shops.push([Kind::Blaze, Kind::Flowhub, Kind::Leaflogix][of_lists.random_range(0..3)]);
             goods += 1;
         }
         let lists = ListsPlan::draw(&mut of_lists);
         let mut draw = Draw { rng, shops, goods, places, has_decimals };
-        let shops = draw.shops();
+        let mut shops = draw.shops();
         let mut steps = draw.steps(&shops);
         let mut of_reads = StdRng::seed_from_u64(seed ^ OF_READS);
-        let is_all_read = !speaks_json && of_reads.random_ratio(1, 2);
+        let is_all_read = of_reads.random_ratio(1, 2);
+        for shop in shops.iter_mut().filter(|shop| is_all_read || shop.kind.is_always_read()) {
+            shop.others = lists::others(&mut of_lists, shop.kind);
+        }
         draw.rng = of_lists;
-        let listed: Vec<usize> = (0..shops.len()).filter(|shop| shops[*shop].kind.is_listed()).collect();
+        let listed: Vec<usize> = (0..shops.len()).filter(|shop| shops[*shop].kind.is_always_read()).collect();
         steps.extend(draw.of_lists(&listed));
         if is_all_read {
             draw.rng = of_reads;
@@ -232,7 +243,7 @@ impl Plan {
 impl Draw {
     fn amount(&mut self, most: i64, kind: Kind) -> Decimal {
         let whole = Decimal::from(self.rng.random_range(1..=most));
-        let is_divided = self.has_decimals && kind != Kind::Shopify && self.rng.random_ratio(1, 2);
+        let is_divided = self.has_decimals && !kind.counts_pieces() && self.rng.random_ratio(1, 2);
         if is_divided { whole + Decimal::new(self.rng.random_range(1..=9), 1) } else { whole }
     }
 
@@ -251,9 +262,10 @@ impl Draw {
                 let number =
                     if has_number { sku(good) } else { ["", "N/A"][self.rng.random_range(0..2)].to_owned() };
                 let mut stock = BTreeMap::new();
-                for place in 0..self.places {
+                for place in 0..self.places.min(kind.places()) {
                     let count = match self.rng.random_range(0..8) {
-                        0 if index > 0 => continue,
+                        // What a list lacks at all isn't on sale there.
+                        0 if index > 0 && !kind.is_listed() => continue,
                         1 | 2 if index > 0 => Decimal::ZERO,
                         3 | 4 if !agree && index > 0 => self.amount(30, *kind),
                         _ => Decimal::from(common[good * self.places + place]),
@@ -263,7 +275,7 @@ impl Draw {
                 goods.push((number, stock));
             }
             let is_foreign = index > 0 && *kind == Kind::Square && self.rng.random_ratio(1, 8);
-            plans.push(ShopPlan { kind: *kind, rule, is_foreign, is_connected, goods });
+            plans.push(ShopPlan { kind: *kind, rule, is_foreign, is_connected, others: 0, goods });
         }
         plans
     }

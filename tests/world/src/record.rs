@@ -24,6 +24,8 @@ pub(crate) struct Record {
     pub(crate) seen: BTreeMap<(ConnectionId, EventId), Position>,
     pub(crate) dead: BTreeMap<(ConnectionId, EventId), Position>,
     pub(crate) connections: BTreeMap<ConnectionId, ConnectionFacts>,
+    /// The store's locations that are linked to one of each connection.
+    pub(crate) linked_places: BTreeMap<ConnectionId, BTreeSet<LocationId>>,
     pub(crate) links: Links<Ours>,
     pub(crate) stores: BTreeMap<StoreId, i64>,
     pub(crate) mirrors: Mirrors,
@@ -276,6 +278,9 @@ impl Record {
             .collect();
         for (connection, item) in items {
             let Some(decimals) = self.takes(&connection, MirrorKind::Inventory) else { continue };
+            if self.linked_places.get(&connection).is_none_or(|linked| !linked.contains(location)) {
+                continue;
+            }
             let key = model::LevelKey { connection, item, location: location.clone() };
             let mirror = self
                 .mirrors

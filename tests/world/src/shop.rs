@@ -11,7 +11,7 @@ mod pages;
 
 pub(crate) use calls::{Outcome, Read};
 pub(crate) use kind::Kind;
-pub(crate) use pages::{LEVELS, ListedGood, PRODUCTS, Page, missing};
+pub(crate) use pages::{LEVELS, ListedGood, PRODUCTS, Page};
 
 use json::Json;
 use model::{
@@ -115,6 +115,8 @@ pub(crate) enum Content {
     Thin,
     /// Headers and body, as sent; true if it is thin.
     Raw(simulator::MachineWebhook, bool),
+    /// The same of a thin one that was accepted: only what it names waits to be fetched.
+    Parked(simulator::MachineWebhook),
 }
 
 /// A write as the platform receives it.
@@ -175,7 +177,8 @@ impl Shop {
         speaks_json: bool,
         now: Timestamp,
     ) -> Self {
-        let json = if speaks_json { Json::open(kind, &connection, currency, now) } else { None };
+        let json =
+            if kind.speaks_json(speaks_json) { Json::open(kind, &connection, currency, now) } else { None };
         Self {
             json,
             kind,
@@ -203,7 +206,7 @@ impl Shop {
         };
         for (order, new) in made.iter().enumerate() {
             let (product, variant, item) = match ids.get(order) {
-                Some(ids) => (ids.product.clone(), ids.variant.clone(), ids.item.clone()),
+                Some(ids) => (ids.product.clone(), ids.variant.clone(), self.kind.item(ids)),
                 None => self.lean_ids(),
             };
             let zeros = new.stock.iter().filter(|(_, count)| count.is_zero()).map(|(place, _)| *place);
@@ -228,7 +231,7 @@ impl Shop {
                 self.goods.push(good);
             }
         }
-        self.look();
+        self.look(now);
     }
 
     fn lean_ids(&mut self) -> (String, String, String) {
@@ -237,7 +240,7 @@ impl Shop {
             Kind::Shopify => format!("3{number}"),
             Kind::Square | Kind::Treez => format!("2{number}"),
             // A product is its own variant and its own item.
-            Kind::Blaze => return (format!("1{number}"), format!("1{number}"), format!("1{number}")),
+            _ => return (format!("1{number}"), format!("1{number}"), format!("1{number}")),
         };
         let variant = if self.kind == Kind::Treez { format!("1{number}") } else { format!("2{number}") };
         let item = if self.kind == Kind::Treez { variant.clone() } else { item };
@@ -257,16 +260,17 @@ impl Shop {
                 Payload::Deleted { .. } => true,
                 _ => false,
             }),
-            Content::Thin | Content::Raw(..) => false,
+            Content::Thin | Content::Raw(..) | Content::Parked(_) => false,
         };
         let leads_by = Duration::ZERO;
-        Webhook { number: self.number(), good, content, by_people, leads_by, is_refused: false, ends_contact }
+        let number = self.number();
+        Webhook { number, good, content, by_people, leads_by, is_refused: false, ends_contact }
     }
 
     fn version(&self, at: Timestamp) -> Timestamp {
         match self.kind {
             Kind::Shopify => Timestamp::from_micros(at.as_micros() / SECOND * SECOND),
-            Kind::Square | Kind::Treez | Kind::Blaze => at,
+            _ => at,
         }
     }
 
@@ -274,7 +278,7 @@ impl Shop {
     fn stated(&self, at: Timestamp) -> SourceVersion {
         match self.kind {
             Kind::Shopify => SourceVersion::coarse(at),
-            Kind::Square | Kind::Treez | Kind::Blaze => SourceVersion::exact(at),
+            _ => SourceVersion::exact(at),
         }
     }
 
@@ -284,7 +288,7 @@ impl Shop {
         let available = match (self.kind, known) {
             (_, Some(count)) => Some(Quantity::recorded(*count).ok()?),
             (Kind::Shopify, None) => None,
-            (Kind::Square | Kind::Treez | Kind::Blaze, None) => return None,
+            (_, None) => return None,
         };
         let at = self.version(good.level_at.get(&place).copied()?);
         let is_versioned = matches!(self.kind, Kind::Shopify | Kind::Square);
@@ -357,7 +361,7 @@ impl Shop {
         match self.kind {
             Kind::Shopify => identity.push(dedupe_key.to_owned()),
             Kind::Square => {}
-            Kind::Treez | Kind::Blaze => identity.push(format!("{product:?}")),
+            _ => identity.push(format!("{product:?}")),
         }
         let payload = Payload::Product(product);
         let version = Some(self.stated(at));
@@ -406,7 +410,7 @@ impl Shop {
             Kind::Shopify => Content::Full(self.fetched(index, &dedupe_key)),
             Kind::Square if self.goods[index].is_deleted => Content::Full(self.fetched(index, &dedupe_key)),
             Kind::Square => Content::Thin,
-            Kind::Treez | Kind::Blaze => Content::Full(self.report(index, &dedupe_key)),
+            _ => Content::Full(self.report(index, &dedupe_key)),
         };
         self.webhook(Some(index), content, by_people)
     }
@@ -454,7 +458,7 @@ impl Shop {
         good.made_zero.remove(&place);
         if let Some(json) = &mut self.json {
             json.moves(good, place, by, is_test, now)?;
-            self.look();
+            self.look(now);
             return Some(self.reported(index, true, false));
         }
         *count += by;
@@ -471,7 +475,7 @@ impl Shop {
         };
         if let Some(json) = &mut self.json {
             json.tracks(good, is_tracked, now);
-            self.look();
+            self.look(now);
             return self.reported(index, true, !is_tracked);
         }
         good.is_tracked = is_tracked;
@@ -490,7 +494,7 @@ impl Shop {
         now: Timestamp,
     ) -> Vec<Webhook> {
         let Some(good) = self.goods.get_mut(index).filter(|good| !good.is_deleted) else { return Vec::new() };
-        if good.stock.contains_key(&place) == is_stocked {
+        if good.stock.contains_key(&place) == is_stocked || place >= self.kind.places() {
             return Vec::new();
         }
         good.level_at.insert(place, now);
@@ -499,7 +503,7 @@ impl Shop {
             if is_stocked {
                 good.made_zero.insert(place);
             }
-            self.look();
+            self.look(now);
             return self.reported(index, true, !is_stocked);
         }
         if self.kind == Kind::Treez {
@@ -523,12 +527,12 @@ impl Shop {
         if let Some(json) = &mut self.json {
             let ends = matches!(edit, Edit::Delete);
             json.edits(good, &edit, now);
-            self.look();
+            self.look(now);
             return self.reported(index, true, ends);
         }
         match edit {
-            Edit::Title(text) => good.title = kind.rendered(&text),
-            Edit::Description(text) => good.description = kind.rendered(&text),
+            Edit::Title(text) => good.title = kind.titled(&text),
+            Edit::Description(text) => good.description = kind.described(&text),
             Edit::Price(cents) => good.price = cents,
             Edit::Sku(sku) => good.sku = sku,
             Edit::Delete => good.is_deleted = true,

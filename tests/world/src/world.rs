@@ -7,10 +7,10 @@ mod reads;
 use crate::{
     check,
     listed::Lists,
-    oracle::Oracle,
+    oracle::{NOBODY_SELLS_IT, Oracle, Shelf},
     outbound::{self, Connection},
     pipeline::{Delivered, Intake, Pipeline, Reported},
-    plan::{self, Fault, PageFault, Plan, Step, WebhookFault},
+    plan::{self, Act, Fault, PageFault, Plan, Step, WebhookFault},
     shop::{Content, Kind, NewGood, Read, Shop, Webhook},
     story::Story,
 };
@@ -108,14 +108,17 @@ pub fn run(plan: &Plan, with_story: bool) -> Run {
     let mut world = World::new(plan.clone(), with_story);
     let events = world.live();
     check::at_rest(&mut world);
-    let exact = world.oracle.shelves.values().filter(|shelf| shelf.inexact.is_none()).count();
+    let is_followed = |shelf: &&Shelf| shelf.inexact != Some(NOBODY_SELLS_IT);
+    let followed: Vec<&Shelf> = world.oracle.shelves.values().filter(is_followed).collect();
+    let exact = followed.iter().filter(|shelf| shelf.inexact.is_none()).count();
+    let shelves = followed.len();
     let edits = world.oracle.edits.keys().filter(|(of, _)| !world.oracle.inexact_edits.contains(of)).count();
     Run {
         edits: (edits, world.oracle.edits.len()),
         violations: std::mem::take(&mut world.oracle.violations),
         events,
         story: world.story.lines,
-        exact: (exact, world.oracle.shelves.len()),
+        exact: (exact, shelves),
     }
 }
 
@@ -149,6 +152,7 @@ impl World {
             }
             // There is no subscription yet.
             drop(shop.announce(0));
+            shop.add_others(of.others, plan::OPENED);
             shops.push(shop);
         }
         let count = shops.len();
@@ -227,7 +231,9 @@ impl World {
             self.calls();
             self.reads();
         }
-        if self.last_call > Timestamp::from_micros(end.as_micros() - micros(REST_LASTS)) {
+        // What is linked by hand to a variant of another product waits for the next report of its product (semantics, gaps).
+        let is_by_hand = self.plan.steps.iter().any(|step| matches!(step.act, Act::Link { .. }));
+        if !is_by_hand && self.last_call > Timestamp::from_micros(end.as_micros() - micros(REST_LASTS)) {
             self.oracle.violations.push("platforms are still called when all is at rest".to_owned());
         }
         events
@@ -239,7 +245,7 @@ impl World {
                 let Step { act, .. } = self.plan.steps[index].clone();
                 self.act(act);
             }
-            Scheduled::Arrives { shop, webhook } => self.arrives(shop, *webhook),
+            Scheduled::Arrives { shop, webhook } => self.arrives(shop, &webhook),
             Scheduled::Fetched { delivered } => {
                 self.inbox.push(Delivered { received_at: self.now, ..*delivered });
                 self.run_pipeline();
@@ -281,14 +287,14 @@ impl World {
         let currency = Currency::new("USD").ok();
         let lean = Intake { secrets: Vec::new(), url: String::new(), currency };
         let intake = self.shops[shop].json.as_ref().map_or(lean, |json| json.intake(currency));
-        self.pipeline.connect(origin, intake);
+        self.pipeline.connect(origin, intake, kind.places());
         self.connections.insert(id.clone(), Connection::new(id, kind.as_str()));
         self.story.log(self.now, &format!("{} is connected", self.name(shop)));
         for good in 0..self.shops[shop].goods.len() {
             self.oracle.holds(&self.shops[shop], good);
         }
-        if kind.is_listed() || self.plan.is_all_read {
-            let lists = Lists::first(&self.shops[shop].connection, kind, &self.plan.lists, self.now);
+        if kind.is_always_read() || self.plan.is_all_read {
+            let lists = Lists::first(&self.shops[shop], &self.plan.lists, self.now);
             self.lists.insert(self.shops[shop].connection.clone(), lists);
         }
         self.full(shop);
@@ -310,7 +316,7 @@ impl World {
         }
         if self.shops[shop].json.is_some() {
             for webhook in self.shops[shop].report_everything(self.now) {
-                self.arrives(shop, webhook);
+                self.arrives(shop, &webhook);
             }
             return;
         }
@@ -391,24 +397,32 @@ impl World {
     fn is_lost(&mut self, shop: usize, good: usize) {
         let connection = self.shops[shop].connection.clone();
         if self.lists.contains_key(&connection) {
-            return self.oracle.edited_unlisted(shop, good);
+            return self.oracle.edited_unlisted(shop, good, self.now);
         }
         let good = self.shops[shop].goods[good].clone();
         self.oracle.mark_edits_inexact(&connection, &good, &self.pipeline.record);
     }
 
-    fn arrives(&mut self, shop: usize, webhook: Webhook) {
+    fn arrives(&mut self, shop: usize, webhook: &Webhook) {
         let connection = self.connections.get(&self.shops[shop].connection);
         let is_active =
             self.shops[shop].takes_token && connection.is_some_and(|found| found.gate().lets_fetch());
-        let is_thin = matches!(webhook.content, Content::Thin | Content::Raw(_, true));
+        let is_thin = matches!(webhook.content, Content::Thin | Content::Raw(_, true) | Content::Parked(_));
         if is_thin && !is_active {
             // A notice that can't be fetched now is parked until the pause ends.
             self.reparked += 1;
-            self.schedule(
-                self.now.after(PARKED_FOR),
-                Scheduled::Arrives { shop, webhook: Box::new(webhook) },
-            );
+            let content = match webhook.content.clone() {
+                Content::Raw(raw, _) => {
+                    let dedupe_key = format!("{}-w{}", self.name(shop), webhook.number);
+                    self.accept(shop, dedupe_key, Reported::Webhook(raw.clone()), Source::Webhook);
+                    self.marks_last(webhook);
+                    self.run_pipeline();
+                    Content::Parked(raw)
+                }
+                other => other,
+            };
+            let webhook = Box::new(Webhook { content, ..webhook.clone() });
+            self.schedule(self.now.after(PARKED_FOR), Scheduled::Arrives { shop, webhook });
             return;
         }
         self.oracle.arrived(shop, webhook.number);
@@ -420,8 +434,11 @@ impl World {
             }
             (Content::Thin, None) => return,
             (Content::Raw(raw, false), _) => (vec![Reported::Webhook(raw.clone())], Source::Webhook),
-            (Content::Raw(raw, true), _) => {
-                self.accept(shop, dedupe_key.clone(), Reported::Webhook(raw.clone()), Source::Webhook);
+            (Content::Raw(raw, true) | Content::Parked(raw), _) => {
+                if matches!(webhook.content, Content::Raw(..)) {
+                    self.accept(shop, dedupe_key.clone(), Reported::Webhook(raw.clone()), Source::Webhook);
+                    self.marks_last(webhook);
+                }
                 match self.shops[shop].notified(raw, self.now) {
                     Read::Reported(reported) => (reported, Source::Fetch),
                     // An order or object that was deleted meanwhile.
@@ -431,12 +448,17 @@ impl World {
         };
         for reported in reported {
             self.accept(shop, dedupe_key.clone(), reported, source);
-            if let Some(delivered) = self.inbox.last_mut() {
-                delivered.leads_by = webhook.leads_by;
-                delivered.is_refused = webhook.is_refused && !self.is_quiet;
-            }
+            self.marks_last(webhook);
         }
         self.run_pipeline();
+    }
+
+    /// Gives the last delivery the faults of the webhook that it is of.
+    fn marks_last(&mut self, webhook: &Webhook) {
+        if let Some(delivered) = self.inbox.last_mut() {
+            delivered.leads_by = webhook.leads_by;
+            delivered.is_refused = webhook.is_refused && !self.is_quiet;
+        }
     }
 
     /// Passes the waiting deliveries to the pipeline, unless it is stopped.

@@ -64,9 +64,14 @@ impl ReadPlan {
         }
         let since = match state.changes_since {
             Some(since) => before(since, overlap),
-            None => before(now, FIRST_CHANGES),
+            None => state.first_since.unwrap_or_else(|| before(now, FIRST_CHANGES)),
         };
         ReadRange::Changed { since, until: None }
+    }
+
+    /// Returns the time from which the changes of a collection that is new are read, if they can be read.
+    pub(super) fn first_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.changes.map(|_| before(now, FIRST_CHANGES))
     }
 
     /// Returns the time at which a collection is due: when its state says, and when a whole read is. A list that has times

@@ -60,6 +60,29 @@ fn everything_is_read_first_and_then_what_changed_since_with_an_overlap() {
 }
 
 #[test]
+fn a_first_read_of_changes_that_does_not_end_for_days_reads_from_where_it_began() {
+    let mut state = begun(&ONLY_CHANGES, at(0));
+    let first = range(&state);
+    for days in 1..4 {
+        let now = at(days * 25 * 60);
+        assert!(state.begin(&ONLY_CHANGES, now).is_some(), "the read that didn't end is superseded");
+        assert_eq!(range(&state), first, "what changed since the connection was set up would never be read");
+    }
+    read(&mut state, &ONLY_CHANGES, &page(1, None), at(3 * 25 * 60 + 1));
+    assert_eq!(state.changes_since, Some(at(3 * 25 * 60)));
+    assert_ne!(ONLY_CHANGES.next_range(&state, at(4 * 25 * 60)), first, "from then on the changes alone");
+}
+
+#[test]
+fn a_list_that_is_first_read_days_after_its_connection_was_set_up_reads_from_then() {
+    let mut state = CollectionState::first(&ONLY_CHANGES, spread(), at(0));
+    let mut at_once = state.clone();
+    at_once.begin(&ONLY_CHANGES, at(0));
+    state.begin(&ONLY_CHANGES, at(5 * 24 * 60));
+    assert_eq!(range(&state), range(&at_once), "the account was refused for days");
+}
+
+#[test]
 fn everything_is_read_at_its_times_whenever_it_was_read_before() {
     let plan = |due| ReadPlan { whole_due: Some(at(due)), ..BOTH };
     let mut state = CollectionState::default();

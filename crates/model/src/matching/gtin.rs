@@ -40,9 +40,6 @@ impl Gtin {
         for character in trimmed_code(text).chars().filter(|character| ![' ', '-'].contains(character)) {
             let digit = character.to_digit(10).ok_or(InvalidGtin::Digits)?;
             digits.push(u8::try_from(digit).map_err(|_| InvalidGtin::Digits)?);
-            if digits.len() > Self::DIGITS {
-                return Err(InvalidGtin::Digits);
-            }
         }
         let digits = match digits[..] {
             [0, .., check] if digits.len() == Self::SHORT_DIGITS => expanded(&digits[1..7], check),
@@ -70,13 +67,11 @@ impl Gtin {
         let is_short = text.starts_with("000000");
         // The prefixes of a number of eight digits are its own first ones.
         let of_prefixes = if is_short { &text[6..] } else { &text[1..] };
-        let has_item = self.0[..Self::DIGITS - 1].iter().any(|digit| *digit != 0);
-        let is_own = if is_short {
-            of_prefixes.starts_with(['0', '2'])
+        if is_short {
+            !of_prefixes.starts_with(['0', '2'])
         } else {
-            NOT_GLOBAL.iter().any(|prefix| of_prefixes.starts_with(prefix))
-        };
-        has_item && !is_own
+            !NOT_GLOBAL.iter().any(|prefix| of_prefixes.starts_with(prefix))
+        }
     }
 }
 

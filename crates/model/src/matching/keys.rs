@@ -85,8 +85,8 @@ pub fn match_keys(description: &ItemDescription) -> Vec<MatchKey> {
         MatchKey::new(Part::Pair, b'p', &format!("{one} {other}"))
     }));
     keys.extend(words.iter().map(|word| MatchKey::new(Part::Word, b'w', word)));
-    // The telling ones are the first.
-    keys.into_iter().take(MATCH_KEYS_MAX).collect()
+    // The telling ones are the first. No more than the limits of words allow.
+    keys.into_iter().collect()
 }
 
 /// FNV-1a (64 bits) of the kind and the text. Keys that are equal by chance cost a comparison, no match.

@@ -105,6 +105,48 @@ fn every_candidate_has_a_key_in_common_with_the_item() {
 }
 
 #[test]
+fn no_description_has_more_keys_than_are_stored_and_a_short_word_is_none() {
+    let words: Vec<String> = (0..40).map(|number| format!("word{number}")).collect();
+    let long = described(&format!("{} | Brand | | SKU-1 | 049000006346", words.join(" ")));
+    let keys = match_keys(&long);
+    assert!(keys.len() <= MATCH_KEYS_MAX, "{}", keys.len());
+    let hashes =
+        |name: &str| match_keys(&described(name)).into_iter().collect::<std::collections::BTreeSet<_>>();
+    assert!(hashes("Tea a").is_disjoint(&hashes("a Coffee")), "they have a short word in common");
+}
+
+#[test]
+fn no_more_words_of_a_name_are_compared_than_a_name_has() {
+    let words: Vec<String> = (0..100).map(|number| format!("word{number}")).collect();
+    assert_eq!(Name::new(&words.join(" ")).words().count(), 64);
+}
+
+#[test]
+fn an_item_that_is_called_like_its_brand_keeps_its_name() {
+    let (decision, candidates) = decided("Kiva | Kiva", &["Kiva | Kiva"]);
+    assert_eq!(decision, "ask a");
+    assert!(candidates[0].reasons.contains(&MatchReason::NameEqual), "{candidates:?}");
+}
+
+#[test]
+fn a_word_for_no_brand_speaks_neither_for_nor_against_a_match() {
+    for (item, variant) in [("Gelato 1g | N/A", "Gelato 1g | N/A"), ("Gelato 1g | N/A", "Gelato 1g | ACME")] {
+        let (_, candidates) = decided(item, &[variant]);
+        let is_of_brand =
+            |reason: &MatchReason| matches!(reason, MatchReason::BrandEqual | MatchReason::BrandDiffers);
+        assert!(!candidates[0].reasons.iter().any(is_of_brand), "{item} {variant}: {candidates:?}");
+    }
+}
+
+#[test]
+fn a_variant_that_is_found_twice_is_one_candidate() {
+    let variants = [known("a", "Gelato 1g | | | G1"), known("a", "Gelato 1g | | | G1")];
+    let candidates = match_candidates(&described("Gelato 1g | | | G1"), &variants);
+    assert_eq!(candidates.len(), 1);
+    assert!(!candidates[0].reasons.contains(&MatchReason::Ambiguous), "{candidates:?}");
+}
+
+#[test]
 fn a_reason_is_read_as_it_was_written() {
     let reasons = decided(
         "ACME Blue Dream 3.5g | | | S | 4006381333931",

@@ -119,6 +119,11 @@ impl Reader for super::Clover {
         }
         Ok(Page { next, ..Page::of_one(target.topic, &body) })
     }
+
+    /// An item has no version of its stock: with ten pieces, nine, and ten again it is the same body twice.
+    fn has_states_apart(&self) -> bool {
+        false
+    }
 }
 
 /// Returns true for an order with as many lines as Clover shows: it may have more.

@@ -1,7 +1,7 @@
 //! Collections: lists of objects that Tillflow reads on a schedule.
 
 use crate::{CallContext, CallError, HttpReply, HttpRequest, Object};
-use model::Timestamp;
+use model::{ReadPlan, ReadRange, Timestamp};
 use stage::Reject;
 use std::time::Duration;
 
@@ -69,6 +69,19 @@ pub struct Collection {
     pub every: Duration,
 }
 
+impl Collection {
+    /// The schedule of its reads: at the platform's interval unless another is chosen, and as a whole each `whole_every`
+    /// where changes can be read too.
+    pub fn plan(&self, every: Option<Duration>, whole_every: Duration) -> ReadPlan {
+        let (changes, whole) = match self.reads {
+            Reads::Whole => (None, true),
+            Reads::ChangesAndWhole { overlap } => (Some(overlap), true),
+            Reads::Changes { overlap } => (Some(overlap), false),
+        };
+        ReadPlan { changes, whole, every: every.unwrap_or(self.every), whole_every, whole_due: None }
+    }
+}
+
 /// The reads of a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reads {
@@ -109,6 +122,15 @@ pub enum Range {
         /// The moment after the last.
         until: Option<Timestamp>,
     },
+}
+
+impl From<ReadRange> for Range {
+    fn from(range: ReadRange) -> Self {
+        match range {
+            ReadRange::Whole => Self::Whole,
+            ReadRange::Changed { since, until } => Self::Changed { since, until },
+        }
+    }
 }
 
 /// One page of a list.

@@ -1,7 +1,7 @@
 //! Objects that Tillflow reads from a platform.
 
 use crate::{CallContext, CallError, HttpReply, HttpRequest};
-use model::{ExternalId, Timestamp};
+use model::{DeliveryId, ExternalId, RawDigest, Timestamp};
 use serde_json::Value;
 use stage::Reject;
 
@@ -25,6 +25,12 @@ pub trait Reader: Sync {
     /// several notifications that wait together.
     fn names_no_object(&self, _topic: &str) -> bool {
         false
+    }
+
+    /// Returns true if two states of an object never have one body, since a version is part of it. Without it, a body that
+    /// was fetched before may be that of a later state.
+    fn has_states_apart(&self) -> bool {
+        true
     }
 }
 
@@ -56,6 +62,30 @@ pub enum Fetch<'a> {
     },
 }
 
+impl Fetch<'_> {
+    /// The bytes that distinguish the delivery of a fetched object from others of its topic. A notified object is the same
+    /// delivery however often it is fetched: its body, and the notification where that doesn't distinguish two states. A
+    /// read-back is a new delivery each time, as a mirror waits for that very report.
+    pub fn delivery_key(
+        &self,
+        reader: &dyn Reader,
+        object: &Object,
+        cause: Option<DeliveryId>,
+        now: Timestamp,
+    ) -> Vec<u8> {
+        match self {
+            Self::Level { .. } | Self::Product { .. } => now.as_micros().to_le_bytes().to_vec(),
+            Self::Notified { .. } => {
+                let mut key = RawDigest::of(&object.body).as_bytes().to_vec();
+                if let Some(cause) = cause.filter(|_| !reader.has_states_apart()) {
+                    key.extend_from_slice(cause.as_bytes());
+                }
+                key
+            }
+        }
+    }
+}
+
 /// The content of a reply to a fetch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
@@ -79,4 +109,11 @@ pub struct Object {
     pub topic: &'static str,
     /// Its JSON.
     pub body: Vec<u8>,
+}
+
+impl Object {
+    /// The digest of its content, topic included: an object of a list that has the digest that it had before hasn't changed.
+    pub fn digest(&self) -> RawDigest {
+        RawDigest::of(&[self.topic.as_bytes(), &[0], &self.body].concat())
+    }
 }

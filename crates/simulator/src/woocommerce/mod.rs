@@ -51,6 +51,10 @@ impl SimulatedPlatform for WooCommerce {
         format!("{CONSUMER_KEY}:{}", shop.token)
     }
 
+    fn shown(&self, description: &str) -> String {
+        html::shown(description)
+    }
+
     fn samples(&self) -> &'static Samples {
         &samples::SAMPLES
     }

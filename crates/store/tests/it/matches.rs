@@ -288,6 +288,21 @@ async fn a_decision_of_a_person_is_not_overwritten_by_one_that_was_begun_before(
 }
 
 #[tokio::test]
+async fn the_end_of_a_match_has_the_others_of_its_variant_decided_again() {
+    let database = shop().await;
+    let store = &database.store;
+    match_one(&database).await;
+    add(&database, "three", "b", "Tea").await;
+    let rival = proposed(940, MatchState::Proposed, None);
+    let rival = ProposedMatch { external: external("x-three"), variant: id("three"), ..rival };
+    propose(store, rival).await;
+    compared(store).await;
+    let number = all(store).await.iter().find(|row| row.variant == id("two")).unwrap().known.id;
+    store.end_matches(&[number], MatchEnd::Superseded, "").await.unwrap();
+    assert_eq!(due(store).await, [("three".to_owned(), true)], "it may be the only one that is like it now");
+}
+
+#[tokio::test]
 async fn a_pair_that_was_unlinked_by_hand_is_rejected_for_every_reason() {
     let database = shop().await;
     let store = &database.store;

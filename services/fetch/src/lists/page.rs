@@ -1,6 +1,6 @@
 //! Reads one page, hands its objects to the intake, and stores where the next page begins.
 
-use super::{Due, Lists, Next, range_of, sort};
+use super::{Due, Lists, Next, sort};
 use crate::STAGE;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::{
@@ -23,7 +23,7 @@ impl Lists {
         // A closed semaphore has no permits; this one is never closed.
         let _permit = self.shared.pages.acquire().await;
         let wanted =
-            Wanted { collection: due.name(), range: range_of(read.range), cursor: read.cursor.as_deref() };
+            Wanted { collection: due.name(), range: read.range.into(), cursor: read.cursor.as_deref() };
         // On the heap: the calls below it make it large.
         let target = due.target();
         let page_at = now();
@@ -158,7 +158,7 @@ impl Lists {
                 it.name != due.name() && row_of(it.name).is_some_and(|row| row.state.given_up == 0)
             })?;
         let row = row_of(other.name)?;
-        let range = range_of(self.plan(other, row).next_range(&row.state, now()));
+        let range = self.plan(other, row).next_range(&row.state, now()).into();
         Some(async move {
             let wanted = Wanted { collection: other.name, range, cursor: None };
             self.shared.fetcher.list(due.platform, &due.target(), &wanted, now()).await

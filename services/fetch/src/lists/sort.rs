@@ -1,21 +1,15 @@
 //! Sorts the objects of a page by the digests of their contents.
 
-use model::{KnownObject, ListedObject, PageObject, PageRead, RawDigest, SortedPage};
+use model::{KnownObject, ListedObject, PageObject, PageRead, SortedPage};
 use platforms::{Listed, Object};
 
 /// Sorts the objects of a page. `known` are those that a former page had.
 pub(super) fn sort(listed: Vec<Listed>, known: Vec<KnownObject>, read: PageRead) -> SortedPage<Object> {
     let object = |Listed { key, object }: Listed| PageObject {
-        object: ListedObject { key, digest: digest(&object) },
+        object: ListedObject { key, digest: object.digest() },
         content: object,
     };
     SortedPage::of(listed.into_iter().map(object).collect(), known, read)
-}
-
-/// The digest of an object's content, topic included.
-fn digest(object: &Object) -> RawDigest {
-    let parts = [object.topic.as_bytes(), &[0], &object.body];
-    RawDigest::of(&parts.concat())
 }
 
 #[cfg(test)]
@@ -29,7 +23,7 @@ mod tests {
     }
 
     fn known(key: &str, body: &str, seen_in: u64) -> KnownObject {
-        let digest = digest(&listed(key, body).object);
+        let digest = listed(key, body).object.digest();
         KnownObject {
             object: ListedObject { key: key.to_owned(), digest },
             seen_in,
@@ -85,7 +79,7 @@ mod tests {
         assert!(twice.has_repeats);
         assert_eq!(bodies(&twice), ["a", "x", "b"]);
         let last = twice.seen.iter().find(|seen| seen.key == "1").unwrap();
-        assert_eq!(last.digest, digest(&listed("1", "b").object), "the later content is remembered");
+        assert_eq!(last.digest, listed("1", "b").object.digest(), "the later content is remembered");
     }
 
     #[test]
@@ -120,7 +114,7 @@ mod tests {
             prop_assert_eq!(seen.len(), keys.len());
             prop_assert!(seen.iter().all(|key| keys.contains(key)));
             for (key, body) in &page {
-                let digest = digest(&listed(key, body).object);
+                let digest = listed(key, body).object.digest();
                 let was_known = before.get(key).is_some_and(|(known, _)| known == body);
                 prop_assert!(was_known || sorted.reported.iter().any(|(reported, _)| *reported == digest));
             }

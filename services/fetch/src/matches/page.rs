@@ -112,8 +112,7 @@ impl Page {
         let mut changes = Changes::default();
         for loaded in self.due_loaded() {
             let id = &loaded.variant.id;
-            let candidates =
-                if only_item(&loaded.variant).is_some() { self.candidates(loaded) } else { Vec::new() };
+            let candidates = self.candidates(loaded);
             for item in &loaded.variant.items {
                 let link = ItemLink { linked_to: Some(id.clone()), own: own(item) };
                 let known = self.known(id, item);
@@ -186,7 +185,7 @@ impl Page {
         near.into_iter().flatten().filter_map(|id| self.loaded.get(id))
     }
 
-    /// The candidates of an item.
+    /// The candidates of a variant's item; none of one that several platforms have.
     fn candidates(&self, item: &Loaded) -> Vec<Candidate> {
         let others = self.near(&item.variant.id).filter(|other| joins(&item.variant, &other.variant));
         let others: Vec<KnownVariant> =

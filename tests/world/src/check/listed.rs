@@ -1,6 +1,10 @@
 //! Checks of shops that are only read on a schedule.
 
-use crate::{oracle, shop::LEVELS, world::World};
+use crate::{
+    oracle,
+    shop::{LEVELS, PRODUCTS},
+    world::World,
+};
 use model::{
     Baseline, ConflictKind, ConnectionId, ExternalId, FieldKey, ListRead, ReadOutcome, ReadRange,
     record::ExternalKey,
@@ -16,7 +20,9 @@ pub(crate) fn complete_read(
     read: &ListRead,
     outcome: ReadOutcome,
 ) {
-    let is_all = (read.reports_all || name == LEVELS) && read.range == ReadRange::Whole;
+    // A lean shop's products have their levels.
+    let has_all = read.reports_all && name == PRODUCTS && world.shops[shop].json.is_none();
+    let is_all = (has_all || name == LEVELS) && read.range == ReadRange::Whole;
     if outcome != ReadOutcome::Complete || !is_all {
         return;
     }
@@ -30,7 +36,9 @@ pub(crate) fn complete_read(
         for (place, count) in &good.stock {
             let mirror = world.pipeline.record.mirrors.levels.get(&oracle::key(of, good, *place));
             let Some(mirror) = mirror else { continue };
-            if mirror.baseline.known().is_some_and(|known| known.decimal() != *count) {
+            // What is sold out is missing, which counts at the second list without it.
+            let is_left_out = count.is_zero() && of.kind.leaves_out_zeros();
+            if !is_left_out && mirror.baseline.known().is_some_and(|known| known.decimal() != *count) {
                 let (item, known) = (&good.item, mirror.baseline.known());
                 found.push(format!(
                     "{item} of {} has {count}, and a complete list left {known:?}",
@@ -52,12 +60,15 @@ pub(super) fn listed_shops_agree(world: &World, found: &mut Vec<String>) {
         let link = |good: &crate::shop::Good| {
             record.links.variants.get(&(shop.connection.clone(), good.variant.clone()))
         };
+        // While too many are missing, what is sold out isn't gone.
+        let lacks_many = lacks_many(world, &shop.connection);
         for good in sold.into_iter().filter(|_| shop.kind.is_listed()) {
             let is_shown = good.stock.iter().all(|(place, count)| {
                 let mirror = record.mirrors.levels.get(&oracle::key(shop, good, *place));
-                mirror
-                    .and_then(|mirror| mirror.baseline.known())
-                    .is_some_and(|known| known.decimal() == *count)
+                let known = mirror.and_then(|mirror| mirror.baseline.known());
+                // What never had stock was never listed.
+                let is_left_out = count.is_zero() && shop.kind.leaves_out_zeros();
+                known.map_or(is_left_out, |known| known.decimal() == *count) || is_left_out && lacks_many
             });
             if link(good).is_none() || !is_shown {
                 let (item, stock, link) = (&good.item, &good.stock, link(good));
@@ -67,8 +78,20 @@ pub(super) fn listed_shops_agree(world: &World, found: &mut Vec<String>) {
                 ));
             }
         }
-        let is_excused = lacks_many(world, &shop.connection);
-        for good in gone.into_iter().filter(|good| link(good).is_some() && !is_excused) {
+        // Where a product that isn't listed may only be sold out, its absence means nothing but that.
+        let is_excused = lacks_many || shop.kind.leaves_out_zeros();
+        let others = shop.json.iter().flat_map(|json| &json.others.gone);
+        for other in others.filter(|_| !is_excused) {
+            let variant = ExternalId::new(&other.variant).map(|id| (shop.connection.clone(), id));
+            if variant.is_ok_and(|key| record.links.variants.contains_key(&key)) {
+                found.push(format!("{} of {} is gone and still linked", other.variant, shop.connection));
+            }
+        }
+        // What no list ever had is never missing (semantics, not guaranteed).
+        let was_listed = |good: &crate::shop::Good| {
+            world.lists.get(&shop.connection).is_some_and(|lists| lists.had(good.product.as_str()))
+        };
+        for good in gone.into_iter().filter(|good| was_listed(good) && link(good).is_some() && !is_excused) {
             found.push(format!("{} of {} is gone and still linked", good.item, shop.connection));
         }
     }

@@ -1,6 +1,7 @@
 //! The lists of shops that are read, and what happens to them.
 
 use super::{Act, Draw, Step, WEEK_SECONDS, WebhookFault, after};
+use crate::shop::Kind;
 use rand::{RngExt, rngs::StdRng};
 use rust_decimal::Decimal;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub(crate) enum PageFault {
     /// The platform shows only half of its objects during one read, as if these were all. Never in two complete reads in a
     /// row.
     Half,
+    /// This many goods that nobody sells are removed before the page is read, and another one is added.
+    Shifted(usize),
 }
 
 /// The lists of the platforms that are read.
@@ -32,6 +35,22 @@ pub(crate) struct ListsPlan {
     pub(crate) every: Duration,
     /// True if lists are in the order of the last change; else in that of ids.
     pub(crate) is_by_change: bool,
+}
+
+/// Number of goods of a shop that nobody sells: none in most shops, more than a page in some. A list that leaves out what is
+/// sold out is never empty.
+pub(super) fn others(rng: &mut StdRng, kind: Kind) -> usize {
+    let page = match kind {
+        Kind::Clover | Kind::Blaze => 100,
+        Kind::WooCommerce => 50,
+        _ => 10,
+    };
+    match rng.random_range(0..8) {
+        0 => page + rng.random_range(0..30) - 4,
+        1 => rng.random_range(2..6),
+        _ if kind.leaves_out_zeros() => 2,
+        _ => 0,
+    }
 }
 
 impl ListsPlan {
@@ -52,12 +71,14 @@ impl Draw {
         if listed.is_empty() {
             return Vec::new();
         }
+        let shifted = PageFault::Shifted(self.rng.random_range(1..8));
         let faults = [
             PageFault::Throttled,
             PageFault::Unavailable,
             PageFault::NotAccepted,
             PageFault::NotKept,
             PageFault::Half,
+            shifted,
         ];
         let mut steps = Vec::new();
         for _ in 0..self.rng.random_range(0..25) {

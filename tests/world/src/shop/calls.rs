@@ -46,10 +46,10 @@ impl Shop {
             Asked::Price(to) => self.set(index, now, |good, _| good.price = to.minor),
             Asked::Text(to) => self.set(index, now, |good, kind| {
                 if let Some(title) = &to.title {
-                    good.title = kind.rendered(title);
+                    good.title = kind.titled(title);
                 }
                 if let Some(description) = &to.description {
-                    good.description = kind.rendered(description);
+                    good.description = kind.described(description);
                 }
             }),
         };

@@ -1,20 +1,23 @@
 //! A platform that uses JSON: `simulator::ShopMachine`, called with the requests that `platforms` makes.
 
+mod pages;
 mod writes;
 
 use super::{Content, Edit, Good, Kind, NewGood, Shop, Webhook, calls::Read, place_id};
-use crate::pipeline::{Intake, Reported};
+use crate::pipeline::{Enclosed, Intake, enclosed};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use model::{ConnectionId, Currency, ExternalId, Timestamp};
-use platforms::{
-    Access, CallContext, CallError, Fetch, HttpReply, HttpRequest, Object, Platform, Signed, TopicKind,
-};
+use pages::Others;
+use platforms::{Access, CallError, Fetch, HttpReply, HttpRequest, Platform, TopicKind};
 use rust_decimal::Decimal;
-use simulator::{ItemIds, MachineReply, MachineRequest, MachineWebhook, NewVariant, ShopMachine, Standing};
+use simulator::{ItemIds, MachineReply, MachineRequest, MachineWebhook, ShopMachine, Standing};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Base URL of the machine's requests.
-const BASE_URL: &str = "https://machine.example";
+const BASE_URL: &str = "http://machine.example";
+/// The host in it.
+const HOST: &str = "machine.example";
 const SECRET: &str = "the world's secret";
 const TOKEN: &str = "the world's token";
 /// More than any world spends: the plan's faults simulate the limits of calls.
@@ -33,7 +36,7 @@ pub(crate) struct Sale {
     pub(crate) place: usize,
     pub(crate) quantity: Decimal,
     pub(crate) is_test: bool,
-    pub(crate) is_cancelled: bool,
+    pub(crate) cancelled_at: Option<Timestamp>,
     is_refunded: bool,
     pub(crate) at: Timestamp,
 }
@@ -42,9 +45,14 @@ pub(crate) struct Sale {
 #[derive(Debug)]
 pub(crate) struct Json {
     kind: Kind,
+    connection: ConnectionId,
     machine: ShopMachine,
     account: String,
+    /// The credential of calls.
+    token: String,
     url: String,
+    /// Goods that nobody sells.
+    pub(crate) others: Others,
     /// Fetch cursor of the catalog.
     mark: Option<Timestamp>,
     /// Sales, in their order of time.
@@ -56,16 +64,13 @@ fn time(at: Timestamp) -> DateTime<Utc> {
 }
 
 impl Json {
-    /// Opens a shop; `None` for a platform that this world doesn't run in JSON.
+    /// Opens a shop; `None` for a platform that isn't simulated.
     pub(super) fn open(
         kind: Kind,
         connection: &ConnectionId,
         currency: Currency,
         now: Timestamp,
     ) -> Option<Box<Self>> {
-        if matches!(kind, Kind::Treez | Kind::Blaze) {
-            return None;
-        }
         let (account, url) =
             (format!("{connection}.example"), format!("https://intake.example/webhook/{connection}"));
         let shop = simulator::Shop {
@@ -75,11 +80,13 @@ impl Json {
             webhook_secret: SECRET.to_owned(),
             webhook_url: Some(url.clone()),
             currency: currency.to_string(),
-            locations: (0..super::PLACES_MAX).map(|place| place_id(place).to_string()).collect(),
+            locations: (0..kind.places()).map(|place| place_id(place).to_string()).collect(),
         };
+        let token = simulator::find(kind.as_str())?.client_token(&shop);
         let seed = connection.as_str().bytes().map(u64::from).sum();
         let machine = ShopMachine::new(shop, seed, Some(POINTS_PER_SECOND), time(now)).ok()?;
-        Some(Box::new(Self { kind, machine, account, url, mark: None, sales: Vec::new() }))
+        let (connection, others, sales) = (connection.clone(), Others::default(), Vec::new());
+        Some(Box::new(Self { kind, connection, machine, account, token, url, others, mark: None, sales }))
     }
 
     /// Settings that verify and complete its webhooks.
@@ -96,12 +103,7 @@ impl Json {
     }
 
     pub(super) fn make(&mut self, made: &[NewGood], now: Timestamp) -> Vec<ItemIds> {
-        let variant = |new: &NewGood| NewVariant {
-            sku: new.sku.clone(),
-            price_minor: 1_000,
-            stock: new.stock.iter().map(|(place, count)| (place_id(*place).to_string(), *count)).collect(),
-        };
-        let variants: Vec<NewVariant> = made.iter().map(variant).collect();
+        let variants = pages::variants(made);
         let title = made.first().map(|new| new.title.clone()).unwrap_or_default();
         self.machine.add_product(&title, &variants, time(now)).unwrap_or_default()
     }
@@ -114,7 +116,7 @@ impl Json {
         is_test: bool,
         now: Timestamp,
     ) -> Option<()> {
-        let (item, at) = (good.item.as_str(), place_id(place).to_string());
+        let (item, at) = (good.variant.as_str(), place_id(place).to_string());
         if by > Decimal::ZERO {
             return self.machine.restock(item, &at, by, time(now)).ok();
         }
@@ -129,8 +131,8 @@ impl Json {
             item: good.item.clone(),
             place,
             quantity: -by,
-            is_test: is_test && self.kind == Kind::Shopify,
-            is_cancelled: false,
+            is_test: is_test && self.kind.marks_tests(),
+            cancelled_at: None,
             is_refunded: false,
             at: now,
         });
@@ -145,11 +147,12 @@ impl Json {
         is_restocked: bool,
         now: Timestamp,
     ) -> Option<Sale> {
-        let can_be_taken_back = |sale: &&mut Sale| !sale.is_cancelled && (is_cancelled || !sale.is_refunded);
+        let can_be_taken_back =
+            |sale: &&mut Sale| sale.cancelled_at.is_none() && (is_cancelled || !sale.is_refunded);
         let sale = self.sales.iter_mut().rev().find(can_be_taken_back)?;
         if is_cancelled {
             self.machine.cancel_order(&sale.order, is_restocked, time(now)).ok()?;
-            sale.is_cancelled = true;
+            sale.cancelled_at = Some(now);
         } else {
             self.machine.refund_order(&sale.order, time(now)).ok()?;
             sale.is_refunded = true;
@@ -158,11 +161,11 @@ impl Json {
     }
 
     pub(super) fn tracks(&mut self, good: &Good, is_tracked: bool, now: Timestamp) {
-        self.machine.track(good.item.as_str(), is_tracked, time(now)).ok();
+        self.machine.track(good.variant.as_str(), is_tracked, time(now)).ok();
     }
 
     pub(super) fn stocks(&mut self, good: &Good, place: usize, is_stocked: bool, now: Timestamp) {
-        let (item, at) = (good.item.as_str(), place_id(place).to_string());
+        let (item, at) = (good.variant.as_str(), place_id(place).to_string());
         let done = if is_stocked {
             self.machine.start_stocking(item, &at, time(now))
         } else {
@@ -183,21 +186,22 @@ impl Json {
         done.ok();
     }
 
-    fn call(&mut self, request: &HttpRequest, now: Timestamp) -> MachineReply {
-        let headers = request.headers.iter();
+    fn call(&mut self, request: &HttpRequest, now: Timestamp) -> Replied {
+        let headers = request.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
+        let host = ("host".to_owned(), HOST.to_owned());
         let request = MachineRequest {
             method: request.method.as_str(),
             target: request.url.strip_prefix(BASE_URL).unwrap_or(&request.url).to_owned(),
-            headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect(),
+            headers: headers.chain([host]).collect(),
             body: request.body.clone(),
         };
-        self.machine.answer(&request, time(now))
+        Replied::from(self.machine.answer(&request, time(now)))
     }
 
     fn access(&self) -> Access {
         Access {
             base_url: BASE_URL.to_owned(),
-            token: TOKEN.to_owned(),
+            token: self.token.clone(),
             access_token: None,
             api_version: String::new(),
             account: self.account.clone(),
@@ -206,70 +210,85 @@ impl Json {
 
     /// Fetches objects, as `outlet` does.
     pub(super) fn fetch(&mut self, wanted: &Fetch<'_>, now: Timestamp) -> Read {
-        let Some(reader) = self.platform().and_then(|platform| platform.reader()) else {
-            return Read::Nothing;
-        };
-        let access = self.access();
-        let context = CallContext { access: &access, idempotency_key: "", now };
-        let Ok(mut next) = reader.request(wanted, &context) else { return Read::Nothing };
-        let mut reported = Vec::new();
-        for _ in 0..PAGES_MAX {
-            let Some(request) = next else { break };
-            let reply = self.call(&request, now);
-            let reply = HttpReply::new(reply.status, &reply.body);
-            let page = match reader.page(wanted, &context, &reply) {
-                Ok(page) => page,
-                Err(CallError::Gone) => return Read::Gone,
-                Err(CallError::AccountRefused(..)) => return Read::Refused,
-                Err(_) => return Read::Nothing,
-            };
-            for Object { topic, body } in page.objects {
-                let key = match wanted {
-                    Fetch::Notified { .. } => model::RawDigest::of(&body).as_bytes().to_vec(),
-                    Fetch::Level { .. } | Fetch::Product { .. } => now.as_micros().to_le_bytes().to_vec(),
-                };
-                reported.push(Reported::Object(topic, body.into(), key));
-            }
-            next = page.next;
+        match self.fetched_pages(wanted, None, now) {
+            Ok(reported) => Read::Reported(reported),
+            Err(CallError::Gone) => Read::Gone,
+            Err(CallError::AccountRefused(..)) => Read::Refused,
+            Err(_) => Read::Nothing,
         }
-        Read::Reported(reported)
     }
 
-    /// Fetches the objects of a thin webhook, as `fetch` does.
+    /// Fetches the objects of the thin notices in a webhook, as `fetch` does.
     pub(super) fn notified(&mut self, webhook: &MachineWebhook, now: Timestamp) -> Read {
-        let Some(topic) = self.topic(webhook) else { return Read::Nothing };
-        let Ok(body) = serde_json::from_slice(&webhook.1) else { return Read::Nothing };
-        let is_catalog = topic == "catalog.version.updated";
-        let since = self.mark.filter(|_| is_catalog);
-        let read = self.fetch(&Fetch::Notified { topic: &topic, body: &body, since }, now);
-        if let (Read::Reported(_), true) = (&read, is_catalog) {
-            let overlap = i64::try_from(OVERLAP.as_micros()).unwrap_or(0);
-            self.mark = Some(Timestamp::from_micros(now.as_micros() - overlap));
+        let mut all = Vec::new();
+        for Enclosed { topic, id, body } in self.enclosed(webhook) {
+            let Ok(body) = serde_json::from_slice(&body) else { continue };
+            if !self.is_thin(&topic) {
+                continue;
+            }
+            let is_catalog = topic == "catalog.version.updated";
+            let since = self.mark.filter(|_| is_catalog);
+            // An object that doesn't exist any more is reported by its deletion.
+            let wanted = Fetch::Notified { topic: &topic, body: &body, since };
+            let Ok(reported) = self.fetched_pages(&wanted, Some(id), now) else { continue };
+            all.extend(reported);
+            if is_catalog {
+                let overlap = i64::try_from(OVERLAP.as_micros()).unwrap_or(0);
+                self.mark = Some(Timestamp::from_micros(now.as_micros() - overlap));
+            }
         }
-        read
+        Read::Reported(all)
     }
 
-    fn topic(&self, (headers, body): &MachineWebhook) -> Option<String> {
-        let headers: Vec<(String, String)> =
-            headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
-        Some(self.platform()?.webhooks()?.split(&Signed { headers: &headers, body }).pop()?.topic)
+    fn is_thin(&self, topic: &str) -> bool {
+        let known = self.platform().and_then(|platform| platform.topic(topic));
+        matches!(known.map(|known| known.kind), Some(TopicKind::Thin | TopicKind::Both))
+    }
+
+    fn enclosed(&self, webhook: &MachineWebhook) -> Vec<Enclosed> {
+        self.platform().map(|platform| enclosed(platform, &self.connection, webhook)).unwrap_or_default()
+    }
+}
+
+/// A reply of the machine, as a client receives it.
+struct Replied {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+}
+
+impl From<MachineReply> for Replied {
+    fn from(MachineReply { status, headers, body }: MachineReply) -> Self {
+        let headers = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
+        Self { status, headers: headers.collect(), body }
+    }
+}
+
+impl Replied {
+    fn as_reply(&self) -> HttpReply<'_> {
+        HttpReply { headers: &self.headers, ..HttpReply::new(self.status, &self.body) }
     }
 }
 
 impl Shop {
     /// Copies the goods from the machine.
-    pub(super) fn look(&mut self) {
+    pub(super) fn look(&mut self, now: Timestamp) {
         let Some(json) = &self.json else { return };
-        let place = |id: &String| (0..super::PLACES_MAX).find(|place| place_id(*place).as_str() == id);
+        let (kind, places) = (self.kind, self.kind.places());
+        let place = |id: &String| (0..places).find(|place| place_id(*place).as_str() == id);
         for good in &mut self.goods {
             let Some(offer) = json.machine.offer(good.variant.as_str()) else {
                 good.is_deleted = true;
                 continue;
             };
-            (good.title, good.description, good.sku) = (offer.title, offer.description, offer.sku);
-            (good.price, good.is_tracked) = (offer.price_minor, offer.tracked);
             let stock = offer.stock.iter().filter_map(|(at, count)| Some((place(at)?, *count)));
-            good.stock = stock.collect::<BTreeMap<_, _>>();
+            let stock = stock.collect::<BTreeMap<_, _>>();
+            if good.stock != stock || good.is_tracked != offer.tracked {
+                good.level_at.extend(stock.keys().map(|place| (*place, now)));
+            }
+            (good.title, good.description, good.sku) =
+                (offer.title, kind.shown(&offer.description), offer.sku);
+            (good.price, good.is_tracked, good.stock) = (offer.price_minor, offer.tracked, stock);
         }
     }
 
@@ -279,12 +298,11 @@ impl Shop {
         let raw = json.machine.take_webhooks();
         let mut webhooks = Vec::new();
         for raw in raw {
-            let topic = self.json.as_ref().and_then(|json| json.topic(&raw)).unwrap_or_default();
-            let kind = platforms::find(self.kind.as_str())
-                .and_then(|platform| platform.topic(&topic))
-                .map(|known| known.kind);
-            let is_thin = matches!(kind, Some(TopicKind::Thin | TopicKind::Both));
-            let good = (!topic.starts_with("order")).then_some(index);
+            let Some(json) = &self.json else { continue };
+            let topics: Vec<String> = json.enclosed(&raw).into_iter().map(|it| it.topic).collect();
+            let is_thin = topics.iter().any(|topic| json.is_thin(topic));
+            let is_of_order = |topic: &String| topic.starts_with("order") || topic == "O";
+            let good = (!topics.iter().all(is_of_order)).then_some(index);
             let webhook = self.webhook(good, Content::Raw(raw, is_thin), by_people);
             webhooks.push(Webhook { ends_contact, ..webhook });
         }
@@ -307,7 +325,7 @@ impl Shop {
         now: Timestamp,
     ) -> Option<(Sale, Vec<Webhook>)> {
         let sale = self.json.as_mut()?.takes_back(is_cancelled, is_restocked, now)?;
-        self.look();
+        self.look(now);
         let index = self.goods.iter().position(|good| good.item == sale.item).unwrap_or_default();
         Some((sale, self.reported(index, true, false)))
     }

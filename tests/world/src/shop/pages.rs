@@ -1,11 +1,15 @@
-//! Pages of the lists of a platform that is read on a schedule: products and levels in the order of their changes or
+//! Pages of the lists of a platform that is read on a schedule: a machine's as the platform lists them, a lean shop's products and levels in the order of their changes or
 //! ids, from an offset on, with the number of all of them. A deleted product is missing, and nothing else in a list shows
 //! its deletion.
 
 use super::{Good, Kind, Shop, external, lists, place_id};
-use crate::plan::ListsPlan;
-use model::{Action, EntityKind, ExternalId, InventoryReport, Payload, ReadRange, SourceVersion, Timestamp};
-use platforms::Mapped;
+use crate::{pipeline::Reported, plan::ListsPlan};
+use model::{
+    Action, EntityKind, ExternalId, InventoryReport, Payload, RawDigest, ReadRange, SourceVersion, Timestamp,
+};
+use platforms::{AccountRefusal, CallError, Mapped, Wanted};
+use stage::{Reject, RejectClass};
+use std::time::Duration;
 
 /// The list of products; with their levels, unless those have a list of their own.
 pub(crate) const PRODUCTS: &str = "products";
@@ -15,24 +19,26 @@ pub(crate) const LEVELS: &str = "levels";
 /// An object of a list.
 #[derive(Debug, Clone)]
 pub(crate) struct ListedGood {
-    /// Its number among the shop's goods.
-    pub(crate) good: usize,
+    /// The numbers of the shop's goods that it shows, as far as they are known.
+    pub(crate) goods: Vec<usize>,
     /// Its key within the list.
     pub(crate) key: String,
-    /// Its content, as bytes.
-    pub(crate) body: String,
-    /// Its content, as it is mapped.
-    pub(crate) mapped: Vec<Mapped>,
+    /// The digest of its content.
+    pub(crate) digest: RawDigest,
+    /// The topic of its delivery; of a lean shop the name of the list.
+    pub(crate) topic: &'static str,
+    /// Its content.
+    pub(crate) reported: Reported,
 }
 
 /// One page.
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) objects: Vec<ListedGood>,
-    /// Number of objects in the whole list.
-    pub(crate) total: u64,
-    /// Cursor of the next page.
-    pub(crate) next: Option<String>,
+    /// Number of objects in the whole list, if it is stated.
+    pub(crate) total: Option<u64>,
+    /// Cursor of the next page, and the time that the platform asks to wait before.
+    pub(crate) next: Option<(String, Duration)>,
 }
 
 /// Something that a list has: a product, or one of its levels.
@@ -43,10 +49,27 @@ struct Entry {
 }
 
 impl Shop {
-    /// The page at a cursor. With `is_half` the platform behaves as if it had only the first half of its objects.
+    /// The page of a list. With `is_half` the platform behaves as if it had only half of its objects.
     pub(crate) fn page(
+        &mut self,
+        (collection, range, cursor): (&'static str, ReadRange, Option<&str>),
+        plan: &ListsPlan,
+        is_half: bool,
+        now: Timestamp,
+    ) -> Result<Page, CallError> {
+        if self.json.is_some() {
+            return self.json_page(&Wanted { collection, range: range.into(), cursor }, is_half, now);
+        }
+        if !self.takes_token {
+            let reject = Reject::new(RejectClass::Auth, "the token was revoked");
+            return Err(CallError::AccountRefused(AccountRefusal::Unauthorized, reject));
+        }
+        Ok(self.lean_page((collection, range, cursor), plan, is_half, now))
+    }
+
+    fn lean_page(
         &self,
-        (collection, range, cursor): (&str, ReadRange, Option<&str>),
+        (collection, range, cursor): (&'static str, ReadRange, Option<&str>),
         plan: &ListsPlan,
         is_half: bool,
         now: Timestamp,
@@ -62,7 +85,8 @@ impl Shop {
         let objects: Vec<ListedGood> = shown.map(|entry| self.listed(*entry, collection)).collect();
         let reached = offset + objects.len();
         let next = (reached < listed.len()).then(|| format!("{}/{reached}", until.as_micros()));
-        Page { objects, total: listed.len() as u64, next }
+        let next = next.map(|cursor| (cursor, Duration::ZERO));
+        Page { objects, total: Some(listed.len() as u64), next }
     }
 
     /// Everything that the list can have.
@@ -98,13 +122,19 @@ impl Shop {
         entry.place.map_or_else(|| good.product.to_string(), |place| format!("{}/{place}", good.item))
     }
 
-    fn listed(&self, entry: Entry, collection: &str) -> ListedGood {
+    fn listed(&self, entry: Entry, collection: &'static str) -> ListedGood {
         let (good, key) = (&self.goods[entry.good], self.key(entry));
+        let object = |body: String, mapped: Vec<Mapped>| ListedGood {
+            goods: vec![entry.good],
+            digest: RawDigest::of(format!("{collection}\0{body}").as_bytes()),
+            topic: collection,
+            reported: Reported::Words(mapped),
+            key: key.clone(),
+        };
         if let Some(place) = entry.place {
             let body =
                 format!("{key} {:?} {} {}", good.stock.get(&place), good.is_tracked, good.level_at[&place]);
-            let mapped = self.level(good, place, collection).into_iter().collect();
-            return ListedGood { good: entry.good, key, body, mapped };
+            return object(body, self.level(good, place, collection).into_iter().collect());
         }
         let has_levels = !self.kind.has_listed_levels();
         let levels = good.level_at.keys().filter(|_| has_levels);
@@ -112,13 +142,26 @@ impl Shop {
         let complete = lists::complete(self.kind, good, collection);
         let reported = levels.chain(complete);
         if collection == LEVELS {
-            let body = format!("{key} {:?} {}", good.stock, good.is_tracked);
-            return ListedGood { good: entry.good, key, body, mapped: reported.collect() };
+            return object(format!("{key} {:?} {}", good.stock, good.is_tracked), reported.collect());
         }
         let product = self.product(good, collection);
         let stock = has_levels.then_some((&good.stock, good.is_tracked));
         let body = format!("{key} {} {:?} {stock:?}", good.updated_at, product.payload);
-        ListedGood { good: entry.good, key, body, mapped: [product].into_iter().chain(reported).collect() }
+        object(body, [product].into_iter().chain(reported).collect())
+    }
+
+    /// The consequence of the absence of an object from complete lists, up to that of the read that began at `at`: a topic
+    /// and an object.
+    pub(crate) fn missing(
+        &self,
+        collection: &'static str,
+        key: &str,
+        at: Timestamp,
+    ) -> Option<(&'static str, Reported)> {
+        if self.json.is_some() {
+            return self.json_missing(collection, key, at);
+        }
+        Some((collection, Reported::Words(missing(self.kind, collection, key, at)?)))
     }
 
     /// The goods that aren't sold any more, and those that are.
@@ -127,8 +170,7 @@ impl Shop {
     }
 }
 
-/// The consequence of the absence of an object from complete lists, up to that of the read that began at `at`.
-pub(crate) fn missing(kind: Kind, collection: &str, key: &str, at: Timestamp) -> Option<Vec<Mapped>> {
+fn missing(kind: Kind, collection: &str, key: &str, at: Timestamp) -> Option<Vec<Mapped>> {
     if let Some((item, place)) = key.split_once('/') {
         return Some(vec![not_counted(kind, item, place.parse().ok()?, at)]);
     }

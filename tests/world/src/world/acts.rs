@@ -141,7 +141,12 @@ impl World {
         }
         let record = &self.pipeline.record;
         let kind = self.shops[shop].kind;
-        let shown = if field == Field::Price { text.to_owned() } else { kind.rendered(text) };
+        let shown = match field {
+            Field::Price => text.to_owned(),
+            Field::Title => kind.titled(text),
+            Field::Description if kind.has_descriptions() => kind.described(text),
+            Field::Description => return,
+        };
         self.oracle.edited(&self.shops, shop, good, (field, &shown), self.now, record);
         let edit = match field {
             Field::Title => Edit::Title(text.to_owned()),
@@ -150,25 +155,28 @@ impl World {
         };
         let webhooks = self.shops[shop].edits(good, edit, self.now);
         if kind.is_listed() {
-            self.oracle.edited_unlisted(shop, good);
+            self.oracle.edited_unlisted(shop, good, self.now);
         }
         self.send(shop, webhooks, true);
     }
 
-    /// Deletes a good of a shop that is only read: its stock is gone with it, and nothing but its absence shows that.
+    /// Deletes the product of a good of a shop that is only read: its stock is gone with it, and nothing but its absence shows that.
     fn delete_listed(&mut self, shop: usize, good: usize) {
-        let about = &self.shops[shop].goods[good];
-        if about.is_deleted {
+        if self.shops[shop].goods[good].is_deleted {
             return;
         }
-        let (about, stock) = (about.clone(), about.stock.clone());
-        if self.oracle.is_unlisted(shop, good) {
-            let connection = self.shops[shop].connection.clone();
-            self.oracle.mark_edits_inexact(&connection, &about, &self.pipeline.record);
+        let connection = self.shops[shop].connection.clone();
+        let mut stock = Vec::new();
+        for sibling in self.shops[shop].siblings(good) {
+            let about = self.shops[shop].goods[sibling].clone();
+            if self.oracle.is_unlisted(shop, sibling) {
+                self.oracle.mark_edits_inexact(&connection, &about, &self.pipeline.record);
+            }
+            stock.extend(about.stock.into_iter().map(|(place, count)| (sibling, place, count)));
         }
         drop(self.shops[shop].edits(good, Edit::Delete, self.now));
-        for (place, count) in stock {
-            self.oracle.moved(&self.shops, shop, good, place, -count, &self.pipeline.record);
+        for (sibling, place, count) in stock {
+            self.oracle.moved(&self.shops, shop, sibling, place, -count, &self.pipeline.record);
         }
     }
 

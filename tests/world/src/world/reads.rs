@@ -4,21 +4,19 @@ use super::World;
 use crate::{
     check,
     listed::Collection,
-    pipeline::Reported,
     plan::PageFault,
-    shop::{PRODUCTS, Page, missing},
+    shop::{PRODUCTS, Page},
 };
 use model::{
     CollectionPick, CollectionState, Conflict, ConflictKind, EndedRead, ListRead, MissingVerdict, PageCounts,
     PageFailure, PageRead, ReadOutcome, ReadPhase, ReadRequest, Requested, SortedPage, Source, Timestamp,
     missing_verdict,
 };
-use platforms::{AccountRefusal, CallError, Written};
-use stage::{Reject, RejectClass};
+use platforms::{CallError, Written};
 use std::time::Duration;
 
 /// Maximum number of steps of reads in a world; beyond it, a read doesn't end.
-const STEPS_MAX: u64 = 30_000;
+const STEPS_MAX: u64 = 60_000;
 /// Pause that a platform asks for with 429.
 const THROTTLED_FOR: Duration = Duration::from_mins(2);
 
@@ -94,19 +92,38 @@ impl World {
             self.story.log(now, &format!("… the next page of {}: {fault:?}", self.name(shop)));
         }
         let error = match fault {
-            _ if !self.shops[shop].takes_token => {
-                let reject = Reject::new(RejectClass::Auth, "the token was revoked");
-                CallError::AccountRefused(AccountRefusal::Unauthorized, reject)
-            }
             Some(PageFault::Throttled) => CallError::RateLimited { after: Some(THROTTLED_FOR) },
             Some(PageFault::Unavailable) => CallError::transient("503"),
-            _ => return self.take_page(of, state, read, fault),
+            _ => match self.page(of, read, fault) {
+                Ok(page) => return self.take_page(of, state, read, (page, fault)),
+                Err(error) => error,
+            },
         };
         if matches!(error, CallError::AccountRefused(..)) {
             // All lists are refused alike.
             return self.note_read(shop, &Err(error));
         }
         self.fail(of, state, &error.page_failure());
+    }
+
+    /// Reads the page that is due.
+    fn page(
+        &mut self,
+        of: (usize, usize),
+        read: &ListRead,
+        fault: Option<PageFault>,
+    ) -> Result<Page, CallError> {
+        let (now, plan) = (self.now, self.plan.lists);
+        if let (Some(PageFault::Shifted(count)), Some(json)) = (fault, &mut self.shops[of.0].json) {
+            json.shift(count, now);
+        }
+        let missing = || CallError::transient("there is no such list");
+        let collection = self.collection(of).ok_or_else(missing)?;
+        if fault == Some(PageFault::Half) && read.cursor.is_none() {
+            collection.halve(read.number);
+        }
+        let (name, is_half) = (collection.name, collection.is_half(read.number));
+        self.shops[of.0].page((name, read.range, read.cursor.as_deref()), &plan, is_half, now)
     }
 
     /// Notes for the account that a call was accepted or refused.
@@ -134,19 +151,12 @@ impl World {
         of: (usize, usize),
         mut state: CollectionState,
         read: &ListRead,
-        fault: Option<PageFault>,
+        (Page { objects, total, next }, fault): (Page, Option<PageFault>),
     ) {
         let ((shop, _), now, plan) = (of, self.now, self.plan.lists);
         self.note_read(shop, &Ok(Written::default()));
-        let Some(collection) = self.collection(of) else { return };
-        if fault == Some(PageFault::Half) && read.cursor.is_none() {
-            collection.halve(read.number);
-        }
-        let (name, is_half) = (collection.name, collection.is_half(read.number));
-        let wanted = (name, read.range, read.cursor.as_deref());
-        let Page { objects, total, next } = self.shops[shop].page(wanted, &plan, is_half, now);
-        let seen = objects.len() as u64;
-        let goods: Vec<usize> = objects.iter().map(|listed| listed.good).collect();
+        let seen = objects.iter().filter(|listed| !listed.key.is_empty()).count() as u64;
+        let goods: Vec<usize> = objects.iter().flat_map(|listed| listed.goods.clone()).collect();
         let connection = self.shops[shop].connection.clone();
         let levels = &self.pipeline.record.mirrors.levels;
         let observed_at = |item: &str| {
@@ -158,14 +168,15 @@ impl World {
         else {
             return;
         };
+        let name = collection.name;
         let (page, known) = collection.known(objects, observed_at);
         let of_page = PageRead { number: read.number, reports_all: read.reports_all, page_at: now };
         let sorted = SortedPage::of(page, known, of_page);
         let reported = sorted.reported.len();
         let accepted = if fault == Some(PageFault::NotAccepted) { reported / 2 } else { reported };
         for (digest, listed) in sorted.reported.into_iter().take(accepted) {
-            let id = read.object_id(&connection, name, digest);
-            self.accept(shop, id.to_string(), Reported::Words(listed.mapped), Source::Fetch);
+            let id = read.object_id(&connection, listed.topic, digest);
+            self.accept(shop, id.to_string(), listed.reported.with_id(&id), Source::Fetch);
         }
         self.run_pipeline();
         match fault {
@@ -176,9 +187,9 @@ impl World {
         if name == PRODUCTS && self.inbox.is_empty() {
             self.oracle.listed(shop, &goods);
         }
-        let next = next.map(|cursor| (cursor, plan.page_wait));
+        let next = next.map(|(cursor, wait)| (cursor, wait.max(plan.page_wait)));
         let (reported, has_repeats) = (reported as u64, sorted.has_repeats);
-        let counts = PageCounts { seen, reported, has_repeats, total: Some(total), next };
+        let counts = PageCounts { seen, reported, has_repeats, total, next };
         let Some(collection) = self.collection(of) else { return };
         let ended = state.take_page(&counts, &collection.plan, collection.spread, now);
         collection.see(read.number, sorted.seen, now);
@@ -217,11 +228,12 @@ impl World {
         }
         let connection = self.shops[shop].connection.clone();
         for key in &gone {
-            let kind = self.shops[shop].kind;
-            let Some(mapped) = missing(kind, name, key, read.began_at) else { continue };
-            let id = read.gone_id(&connection, name, key);
+            let Some((topic, reported)) = self.shops[shop].missing(name, key, read.began_at) else {
+                continue;
+            };
+            let id = read.gone_id(&connection, topic, key);
             self.story.log(now, &format!("{key} of {connection} is gone"));
-            self.accept(shop, id.to_string(), Reported::Words(mapped), Source::Fetch);
+            self.accept(shop, id.to_string(), reported.with_id(&id), Source::Fetch);
         }
         self.run_pipeline();
         if let Some(collection) = self.collection(of) {
@@ -244,6 +256,9 @@ impl World {
         );
         if outcome != ReadOutcome::Complete || read.reported + read.missing > 0 {
             self.story.log(self.now, &line);
+        }
+        if name == PRODUCTS && outcome == ReadOutcome::Complete && self.inbox.is_empty() && !is_half {
+            self.oracle.listed_all(&self.shops, shop, read.began_at);
         }
         if !is_half && self.inbox.is_empty() {
             check::complete_read(self, shop, name, &read, outcome);

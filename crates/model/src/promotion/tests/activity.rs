@@ -126,3 +126,28 @@ fn what_nobody_saw_for_longer_than_is_followed_is_announced_by_its_result() {
     let since = active("2026-12-04T16:00:00-07:00");
     assert_eq!(look(&happy, None, "2020-01-01T00:00:00Z", now, DENVER), WatchedNow::Announce(since));
 }
+
+#[test]
+fn a_begin_that_a_clock_ahead_of_ours_noted_is_not_announced_for_the_future() {
+    let always = promotion("clearance", Reward::Other);
+    let (now, ahead) = ("2026-12-01T12:00:00Z", "2026-12-01T12:00:03Z");
+    let watched = Watched { promotion: &always, announced: None, from: at(now), changed_at: at(ahead) };
+    assert_eq!(watched.look(at(now), zone("UTC")), WatchedNow::Announce(active(now)));
+}
+
+#[test]
+fn more_begins_and_ends_than_are_followed_at_once_are_announced_in_steps() {
+    let time = |hour: usize, minute: usize| TimeOfDay::parse(&format!("{hour:02}:{minute:02}")).unwrap();
+    let each_hour = |hour: usize| {
+        let window = Window::between(time(hour, 0), time(hour, 30));
+        Period::new(None, None, Some(Recurrence::weekly(WeekDays::EVERY, window).unwrap()))
+    };
+    let schedule = Schedule::new((0..24).map(each_hour).collect()).unwrap();
+    let hourly = Promotion { schedule, ..promotion("each hour", Reward::Other) };
+    let (from, now) = ("2026-12-01T00:00:00Z", "2026-12-30T12:15:00Z");
+    let WatchedNow::Announce(first) = look(&hourly, None, from, now, "UTC") else { panic!("it began") };
+    assert_eq!(first.since, at("2026-12-21T20:00:00Z"), "a thousand begins and ends, and no more");
+    let announced = Some(first);
+    let rest = Watched { promotion: &hourly, announced, from: first.since, changed_at: at(from) };
+    assert_eq!(rest.look(at(now), zone("UTC")), WatchedNow::Announce(active("2026-12-30T12:00:00Z")));
+}

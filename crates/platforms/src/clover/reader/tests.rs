@@ -132,3 +132,14 @@ fn a_fetched_employee_is_handed_on_without_any_pin() {
     let gone = self::page(&wanted, 404, &json!({})).unwrap();
     assert_eq!(objects(&gone), [("employee", json!({"id": "X", "deletedTime": 1_537_970_958_000_i64}))]);
 }
+
+#[test]
+fn an_item_that_another_notice_names_is_another_delivery_though_its_body_was_fetched_before() {
+    let (object, body) = (Object { topic: "item", body: b"{}".to_vec() }, json!({}));
+    let wanted = Fetch::Notified { topic: "I", body: &body, since: None };
+    let connection = model::ConnectionId::new("till").unwrap();
+    let notice = |name: &str| model::DeliveryId::derive(&connection, "I", name.as_bytes());
+    let key = |name: &str| wanted.delivery_key(&PLATFORM, &object, Some(notice(name)), Timestamp::default());
+    assert_eq!(key("one"), key("one"), "the same fetch, made again");
+    assert_ne!(key("one"), key("two"), "ten pieces, nine, and ten again");
+}

@@ -5,7 +5,7 @@ use super::{
     record::Record,
     *,
 };
-use model::{Instruction, MatchedLink, ProductId, matching::Score};
+use model::{EntityKind, Instruction, MatchedLink, ProductId, matching::Score};
 
 fn own(from: &str) -> VariantId {
     VariantId::derive(&connection(from), &external("variant"))
@@ -111,6 +111,62 @@ fn a_match_that_no_longer_holds_changes_nothing() {
         assert_eq!(record.tables.links, tables.links, "{what}");
         assert_eq!(record.tables.levels, tables.levels, "{what}");
     }
+}
+
+#[test]
+fn a_match_with_a_variant_that_no_other_platform_of_the_store_has_changes_nothing() {
+    let mut gone = two_shirts();
+    let deletion = Payload::Deleted { entity: EntityKind::Product, external: external("product") };
+    gone.commit(vec![Event { action: Action::Deleted, ..event("a", 5, Some(5), deletion) }]);
+    let mut tables = two_shirts().tables;
+    tables.variants.get_mut(&own("a")).unwrap().store = StoreId::new("another").unwrap();
+    for (what, mut record) in [("its platform no longer has it", gone), ("another store", Record::of(tables))]
+    {
+        assert_eq!(record.commit(vec![link(9, matched())]), [Some(Outcome::Unchanged)], "{what}");
+        assert_eq!(record.tables.links.variants[&(connection("b"), external("variant"))], own("b"), "{what}");
+    }
+}
+
+#[test]
+fn a_product_goes_with_its_variant_only_if_that_is_all_that_is_linked_to_it() {
+    let mut shared = two_shirts();
+    let second = (connection("b"), external("second"));
+    shared.tables.links.products.insert(second, own_product("b"));
+    let mut larger = reported("b", 5, "Chemise", 900);
+    if let Payload::Product(product) = &mut larger.payload {
+        let mut variant = product.variants[0].clone();
+        (variant.external, variant.item) = (external("large"), Some(external("large item")));
+        variant.sku = Patch::Set("b-2".to_owned());
+        product.variants.push(variant);
+    }
+    let mut grown = two_shirts();
+    grown.commit(vec![larger]);
+    for (what, mut record) in
+        [("another product is linked to it", shared), ("it has another variant by now", grown)]
+    {
+        assert_eq!(record.commit(vec![link(9, matched())]), [Some(Outcome::Applied)], "{what}");
+        let product = &record.tables.links.products[&(connection("b"), external("product"))];
+        assert_eq!(*product, own_product("b"), "{what}");
+    }
+}
+
+#[test]
+fn unlinking_a_variant_from_another_of_its_own_product_leaves_the_product_as_it_is() {
+    let mut record = two_shirts();
+    let mut larger = reported("b", 5, "Chemise", 900);
+    if let Payload::Product(product) = &mut larger.payload {
+        let mut variant = product.variants[0].clone();
+        (variant.external, variant.item) = (external("large"), Some(external("large item")));
+        variant.sku = Patch::Set("b-2".to_owned());
+        product.variants.push(variant);
+    }
+    record.commit(vec![larger]);
+    let large = VariantId::derive(&connection("b"), &external("large"));
+    record.commit(vec![instructed(6, Instruction::Link { variant: external("variant"), to: large })]);
+    let before = record.effects.len();
+    record.commit(vec![unlink(7)]);
+    let texts = record.effects[before..].iter().filter(|effect| matches!(effect, Effect::Text { .. }));
+    assert_eq!(texts.count(), 0, "its text is the one that it was");
 }
 
 fn shirt_of(sku: &str) -> Product {

@@ -67,6 +67,14 @@ fn a_promotion_that_is_gone_is_never_active_and_no_older_report_brings_it_back()
     assert!(row(&record).deleted_at.is_some());
     assert_eq!(outcomes(&mut record, vec![reported(6, Some(10), "30")]), [Applied], "it exists again");
     assert_eq!((row(&record).deleted_at, &row(&record).promotion), (None, &percent("30")));
+    let bare = Payload::Promotion(Promotion::bare(external("promotion")));
+    let events = vec![deleted(7, Some(11)), event("a", 8, Some(12), bare)];
+    assert_eq!(
+        outcomes(&mut record, events),
+        [Applied, Applied],
+        "though it is like what is left of a deleted one"
+    );
+    assert_eq!(row(&record).deleted_at, None);
 }
 
 #[test]

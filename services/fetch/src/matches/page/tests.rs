@@ -118,6 +118,8 @@ fn the_items_that_may_be_a_changed_variant_are_decided_again_and_those_alone() {
     ];
     let changed = page(&["x"], &variants, Vec::new()).changes(&BTreeMap::new());
     assert_eq!((changed.again, changed.proposed), ([id("like")].into(), vec![]));
+    let both = page(&["x", "like"], &variants, Vec::new()).changes(&BTreeMap::new());
+    assert!(both.again.is_empty(), "what is compared now would be due for ever: {:?}", both.again);
     let only = [DueVariant { is_item_only: true, ..due("x") }];
     let all: BTreeMap<_, _> = variants.iter().map(|it| (it.id.clone(), it.clone())).collect();
     let near = BTreeMap::from([(id("x"), vec![id("like")])]);
@@ -179,4 +181,7 @@ fn a_match_ends_with_its_item_and_is_decided_again_when_its_variant_changes() {
     assert_eq!(changes(made(Some(own.as_str()))).undone, [1]);
     assert_eq!(changes(made(Some("z"))).superseded, [1]);
     assert!(changes(made(Some("x"))).is_empty());
+    let alive = [variant("y", "Tea", GTIN, &["b"])];
+    let changes = page(&["y"], &alive, vec![made(Some("y"))]).changes(&BTreeMap::new());
+    assert_eq!(changes.superseded, [1], "with its item, and not once more");
 }

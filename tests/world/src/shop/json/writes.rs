@@ -6,7 +6,7 @@ use crate::{
     shop::{Asked, Content, Outcome, Shop, Webhook, external, place_id},
 };
 use model::{MirrorKey, Timestamp};
-use platforms::{CallContext, CallError, Exchange, HttpReply, Write, Writer, batch_key};
+use platforms::{CallContext, CallError, Exchange, Write, Writer, batch_key};
 use serde_json::Value;
 use simulator::MachineWebhook;
 use stage::{Reject, RejectClass};
@@ -40,7 +40,7 @@ impl Json {
         let context = CallContext { access: &access, idempotency_key: &key, now: due.first()?.begun_at };
         let request = writer.batch(writes, &context).ok()?;
         let reply = self.call(&request, now);
-        Some(writer.outcomes(writes, &HttpReply::new(reply.status, &reply.body)))
+        Some(writer.outcomes(writes, &reply.as_reply()))
     }
 
     fn write_one(&mut self, writer: &dyn Writer, due: &Due, write: &Write, now: Timestamp) -> Outcome {
@@ -52,7 +52,7 @@ impl Json {
                 Exchange::Ended(outcome) => return outcome,
                 Exchange::Send(request, awaiting) => {
                     let reply = self.call(&request, now);
-                    exchange = awaiting.received(&HttpReply::new(reply.status, &reply.body));
+                    exchange = awaiting.received(&reply.as_reply());
                 }
             }
         }
@@ -99,7 +99,7 @@ impl Shop {
                 self.goods[*index].made_zero.remove(place);
             }
         }
-        self.look();
+        self.look(now);
         let Some(index) = goods.into_iter().flatten().next() else { return (outcomes, Vec::new()) };
         let mut webhooks = self.reported(index, false, false);
         for webhook in &mut webhooks {

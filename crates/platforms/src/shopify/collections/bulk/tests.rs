@@ -176,8 +176,11 @@ fn an_operation_without_a_complete_result_is_replaced_by_pages_and_one_that_foun
     assert_eq!(asked(&cursor, &partial).unwrap(), None, "a part of a list isn't read");
     let empty = replied(&wanted(Some(&cursor)), &state("COMPLETED", None)).unwrap();
     assert_eq!((empty.objects.len(), empty.next, empty.total), (0, None, Some(2)));
-    let within = replied(&wanted(Some(&begun_at(100, PART_BYTES))), &state("EXPIRED", None));
-    assert!(matches!(within, Err(CallError::Rejected(_))), "the read begins anew: {within:?}");
+    for status in ["EXPIRED", "COMPLETED"] {
+        let within = replied(&wanted(Some(&begun_at(100, PART_BYTES))), &state(status, None));
+        assert!(matches!(within, Err(CallError::Rejected(_))), "the read begins anew: {status} {within:?}");
+    }
+    assert_eq!(asked(&cursor, &state("FAILED", Some(URL))).unwrap(), None, "nor one that has a URL");
 }
 
 #[test]
@@ -222,6 +225,10 @@ fn groups_are_read_whole_wherever_parts_end() {
         }
         assert_eq!(objects, whole.objects, "parts of {part} bytes");
     }
+    let spaced = format!("\n{}\n", lines().join("\n"));
+    assert_eq!(part_of(&spaced, &begun_at(0, PART_BYTES)).unwrap().objects, whole.objects, "empty lines");
+    let short = asked(&begun_at(0, 100), &state("COMPLETED", Some(URL))).unwrap().unwrap();
+    assert_eq!(short.reply_bytes_max, 100, "no more than the part is received");
     let without_end = file.trim_end().to_owned();
     assert_eq!(part_of(&without_end, &begun_at(0, PART_BYTES)).unwrap().objects, whole.objects);
 }
