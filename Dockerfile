@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # One image for each service: `docker build --build-arg SERVICE=ingest -t tillflow/ingest .`
-# SERVICE is ingest, normalize, dedupe, enrich, transform, apply, propagate, fetch or tillflow (the command line).
+# SERVICE is ingest, normalize, dedupe, enrich, transform, apply, propagate, fetch, gateway or tillflow (the command line).
 # All are built in one step, so that the second image costs a copy. The commit that `--version` names is a build
 # argument, because no clone is copied: `--build-arg TILLFLOW_COMMIT="$(git rev-parse --short=12 HEAD)"`.
 
@@ -12,7 +12,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
     cargo build --release --locked --workspace --exclude system-tests --exclude testkit --exclude fuzz-targets \
     && mkdir /programs \
-    && for service in ingest normalize dedupe enrich transform apply propagate fetch tillflow; do \
+    && for service in ingest normalize dedupe enrich transform apply propagate fetch gateway tillflow; do \
         cp "target/release/$service" /programs/ || exit 1; \
     done
 

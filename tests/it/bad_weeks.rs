@@ -3,6 +3,7 @@
 
 mod clocks;
 mod contacts;
+mod deletions;
 mod flapping;
 mod links;
 mod refusals;

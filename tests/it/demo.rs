@@ -37,7 +37,16 @@ async fn in_the_demo_levels_go_out_and_come_back_and_no_platform_refuses_a_write
     let (folder, log) = (scratch.path().join("demo"), scratch.path().join("log"));
     let file = File::create(&log).expect("a log can be written");
     let mut dev = tillflow()
-        .args(["dev", "--demo", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .args([
+            "dev",
+            "--demo",
+            "--listen",
+            "127.0.0.1:0",
+            "--api-listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+        ])
         .args(["--traffic-per-minute", "300", "--dir"])
         .arg(&folder)
         .stdout(file.try_clone().expect("a file"))

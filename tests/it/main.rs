@@ -37,6 +37,7 @@ mod nats_routes;
 mod naughty;
 mod outgoing;
 mod pauses;
+mod people_and_prices;
 mod platform_faults;
 mod poison;
 mod polled_tills;

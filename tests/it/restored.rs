@@ -7,7 +7,7 @@ use testkit::{Program, World, eventually};
 /// Contents of a copy from before any event: only the setup.
 const AS_AT_FIRST: &str = "
 TRUNCATE events, event_outcomes, dropped_inputs, mirrors, inventory_levels, inventory_movements, products, variants, orders,
-    customers, promotions, cursors, accepted, write_log;
+    customers, employees, promotions, cursors, accepted, write_log;
 DELETE FROM links WHERE kind <> 'location';
 UPDATE stores SET last_sequence = 0, ended = 0";
 

@@ -33,6 +33,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("apply", ROOMS),
     ("propagate", ROOMS),
     ("fetch", ROOMS),
+    ("gateway", ROOMS),
     ("tillflow", RUNS_ALL),
     ("system-tests", EVERYTHING),
     ("fuzz-targets", EVERYTHING),
@@ -62,6 +63,7 @@ const RUNS_ALL: &[&str] = &[
     "apply",
     "propagate",
     "fetch",
+    "gateway",
 ];
 const EVERYTHING: &[&str] = &[
     "model",
@@ -84,6 +86,7 @@ const EVERYTHING: &[&str] = &[
     "apply",
     "propagate",
     "fetch",
+    "gateway",
     "tillflow",
 ];
 /// Dependencies that only some crates may import; tests of the whole system may import them too, to act as an

@@ -42,6 +42,8 @@ pub enum User {
     Propagate,
     /// The stage.
     Fetch,
+    /// The management API: hands people's decisions to ingest.
+    Gateway,
     /// The command line: reads everything, sends deliveries to ingest, removes dead letters.
     Operator,
     /// A person who repairs the broker by hand, `tillflow dev`'s own set-up, and tests: may do everything in
@@ -67,7 +69,7 @@ pub struct Permissions {
 
 impl User {
     /// All users but partners.
-    pub const OURS: [Self; 11] = [
+    pub const OURS: [Self; 12] = [
         Self::Ingest,
         Self::Intake,
         Self::Normalize,
@@ -77,6 +79,7 @@ impl User {
         Self::Apply,
         Self::Propagate,
         Self::Fetch,
+        Self::Gateway,
         Self::Operator,
         Self::Administrator,
     ];
@@ -108,6 +111,7 @@ impl User {
             Self::Apply => "apply".to_owned(),
             Self::Propagate => "propagate".to_owned(),
             Self::Fetch => "fetch".to_owned(),
+            Self::Gateway => "gateway".to_owned(),
             Self::Operator => "operator".to_owned(),
             Self::Administrator => "administrator".to_owned(),
             Self::Partner { connection, .. } => format!("{PARTNER}{connection}"),
@@ -163,6 +167,10 @@ impl User {
                 grants.sets_aside(self, &grants.layout.streams_of(Feed::Raw).collect::<Vec<_>>());
                 grants.publish.insert(ACCEPT_SUBJECT.to_owned());
             }
+            Self::Gateway => {
+                grants.reports(self);
+                grants.publish.insert(ACCEPT_SUBJECT.to_owned());
+            }
             Self::Operator => grants.operator(),
             Self::Administrator => {
                 grants.publish = BTreeSet::from([">".to_owned()]);
@@ -193,6 +201,7 @@ impl User {
                 (feeds(&[Feed::Raw, Feed::Unique, Feed::Enriched]), &[DEAD, ALERTS, FOREIGN, MEMBERS])
             }
             Self::Fetch => (feeds(&[Feed::Raw]), &[DEAD, ALERTS, FOREIGN, MEMBERS]),
+            Self::Gateway => (Vec::new(), &[ALERTS]),
             Self::Propagate => (Vec::new(), &[APPLIED, DEAD, ALERTS, FOREIGN, MEMBERS]),
             Self::Apply | Self::Operator | Self::Administrator => {
                 (feeds(&Feed::ALL), &[APPLIED, DEAD, ALERTS, FOREIGN, MEMBERS])
@@ -316,7 +325,9 @@ impl<'a> Grants<'a> {
         }
         self.publish.insert(Feed::Raw.subjects());
         self.subscribe.insert(ACCEPT_SUBJECT.to_owned());
-        for user in [User::Ingest, User::Fetch, User::Propagate, User::Operator, User::Administrator] {
+        let answered =
+            [User::Ingest, User::Fetch, User::Propagate, User::Gateway, User::Operator, User::Administrator];
+        for user in answered {
             self.publish.insert(format!("{}.>", user.inbox_prefix()));
         }
     }
@@ -429,7 +440,7 @@ mod tests {
             ("pos.members.transform.pod-1", &[]),
             ("pos.membership.enrich", &["enrich", "transform"]),
             ("pos.foreign.RAW-0.17.abc", &["normalize", "transform", "apply", "fetch"]),
-            ("pos.accept", &["propagate", "fetch", "operator"]),
+            ("pos.accept", &["propagate", "fetch", "gateway", "operator"]),
             ("pos.in.shop.till.sales", &["partner-till"]),
             ("pos.in.shop.web.sales", &["partner-web"]),
             ("pos.in.other.till.sales", &[]),

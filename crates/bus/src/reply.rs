@@ -101,7 +101,7 @@ impl ReplyRule {
 
     /// Permits responses to our own services and the command line, in the inboxes of their users.
     pub fn of_services() -> Self {
-        let users = [User::Fetch, User::Propagate, User::Operator, User::Administrator];
+        let users = [User::Fetch, User::Propagate, User::Gateway, User::Operator, User::Administrator];
         Self(users.iter().map(|user| InboxPrefix(format!("{}.", user.inbox_prefix()))).collect())
     }
 

@@ -1,13 +1,16 @@
 //! Verbs and their arguments.
 
+mod api_keys;
 mod bench;
 mod decisions;
 mod matches;
 mod program;
 mod reads;
+mod shown;
 mod signing;
 mod users;
 
+pub(crate) use api_keys::{ApiKeyVerb, ApiKeys};
 pub(crate) use bench::{
     Bench, Benched, IngestBench, LatencyBench, Load, PipelineBench, PropagateBench, ReplayBench, SyncBench,
 };
@@ -15,9 +18,10 @@ pub(crate) use decisions::{
     Baseline, Conflicts, ConflictsVerb, ConnectionVerb, Connections, IgnoreLocation, Link, LinkLocation,
     Take, Unlink, Wait,
 };
-pub(crate) use matches::{By, Limit, Matches, MatchesVerb};
+pub(crate) use matches::{Limit, Matches, MatchesVerb};
 pub(crate) use program::{Completions, Man};
 pub(crate) use reads::{Backfill, Listed, Sync, SyncVerb};
+pub(crate) use shown::{Show, Shown};
 pub(crate) use signing::{SECRET_VARIABLE, Sign, Signing, Verify};
 pub(crate) use users::NatsAuth;
 
@@ -204,6 +208,10 @@ pub(crate) enum Verb {
     /// Bring the database's tables up to date.
     #[command(after_help = "Example:\n  TILLFLOW_SERVICE__STORE__URL=postgres://… tillflow migrate")]
     Migrate(Target),
+    /// Issue, list or revoke keys of the management API, at the database: the first one, before any key could issue another.
+    #[command(after_help = "Example:\n  tillflow api-key issue --role platform-owner --name operations\n  \
+                      tillflow api-key ls\n  tillflow api-key revoke 0011223344556677")]
+    ApiKey(ApiKeys),
     /// Create the broker's users: a key and exactly the permissions needed, for each service, for people, and for each
     /// connection that publishes itself.
     ///
@@ -217,7 +225,7 @@ pub(crate) enum Verb {
                       tillflow nats-auth --rotate ingest\n  tillflow nats-auth --retire ingest\n  \
                       tillflow nats-auth --revoke partner-acme-till\n  \
                       tillflow nats-auth --route-server nats-0.nats --route-server nats-1.nats --route-server nats-2.nats\n\n\
-                      Users: ingest, intake, normalize, dedupe, enrich, apply, propagate, fetch, operator (the command line), \
+                      Users: ingest, intake, normalize, dedupe, enrich, apply, propagate, fetch, gateway, operator (the command line), \
                       administrator, partner-CONNECTION.\n\n\
                       A partner's connection is looked up in the record if a database is configured (`service.store`) or the \
                       folder is that of a running `tillflow dev`; --unchecked doesn't ask.\n\n\
@@ -265,6 +273,9 @@ pub(crate) struct Dev {
     /// Address for webhooks; port 0 selects a free one.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
+    /// Address of the management API; port 0 selects a free one.
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    pub(crate) api_listen: SocketAddr,
     /// Address for metrics and health; port 0 selects a free one.
     #[arg(long, default_value = "127.0.0.1:9100")]
     pub(crate) admin_listen: SocketAddr,
@@ -310,37 +321,6 @@ pub(crate) struct Tail {
     pub(crate) store: Option<String>,
     #[command(flatten)]
     pub(crate) target: Target,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Show {
-    #[command(subcommand)]
-    pub(crate) what: Shown,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Shown {
-    /// Show a store's levels, and each platform's levels of its items.
-    #[command(after_help = "Example:\n  tillflow show store demo\n\nExit code 1 if there is no such store.")]
-    Store {
-        /// The store.
-        store: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Show a store's promotions: whether each is active, its next begin or end, and what was announced of it.
-    #[command(after_help = "Example:\n  tillflow show promotions demo\n  \
-                      tillflow show promotions demo --at 2026-12-24T18:00:00Z\n\n\
-                      Exit code 1 if there is no such store.")]
-    Promotions {
-        /// The store.
-        store: String,
-        /// The moment; now, unless given.
-        #[arg(long, value_name = "TIME", value_parser = reads::time)]
-        at: Option<model::Timestamp>,
-        #[command(flatten)]
-        target: Target,
-    },
 }
 
 #[derive(Debug, Args)]

@@ -8,12 +8,10 @@ use crate::{
     instruct, output, stores,
     table::{Table, left, right},
 };
-use model::{Conflict, ConflictKind, ConnectionId, Instruction, Outcome, Side, StoreId};
+use model::{ConflictKind, ConnectionId, Side, StoreId};
+use outlet::{ConflictAnswer, NoSuchAnswer};
 use serde_json::{Value, json};
 use store::{ConflictFilter, ConflictRow, Store};
-
-/// The resolution that is stored if a person gave no reason.
-const NO_NOTE: &str = "resolved by hand";
 
 pub(crate) async fn run(arguments: Conflicts, output: Output) -> Result<(), Failed> {
     match arguments.what {
@@ -114,18 +112,6 @@ struct Resolver {
     note: Option<String>,
 }
 
-impl Resolver {
-    /// The resolution that is stored.
-    fn resolution(&self, decided: &str) -> String {
-        match (&self.note, decided) {
-            (Some(note), "") => note.clone(),
-            (Some(note), decided) => format!("{decided}: {note}"),
-            (None, "") => NO_NOTE.to_owned(),
-            (None, decided) => decided.to_owned(),
-        }
-    }
-}
-
 async fn resolve(
     id: i64,
     take: Option<Take>,
@@ -136,71 +122,35 @@ async fn resolve(
 ) -> Result<(), Failed> {
     let store = open_store(target).await?;
     let row = find(&store, id).await?;
-    if let Some(resolved) = &row.resolved {
-        return Err(Failed::Other(format!(
-            "conflict {id} was resolved at {} by {}: {}",
-            resolved.at, resolved.by, resolved.resolution
-        )));
-    }
-    match (row.conflict.kind == ConflictKind::FirstContact, take) {
-        (true, Some(take)) => adopt(&store, &row, take, resolver, wait, target, output).await,
-        (true, None) => {
-            Err(Failed::Usage("say whose number stands: --take store or --take platform".to_owned()))
+    let side = take.map(|take| match take {
+        Take::Store => Side::Store,
+        Take::Platform => Side::Platform,
+    });
+    let answer = ConflictAnswer::of(&row, side).map_err(|none| match none {
+        NoSuchAnswer::SideNeeded => {
+            Failed::Usage("say whose number stands: --take store or --take platform".to_owned())
         }
-        // Stopped writes begin anew from the store's number.
-        (false, None | Some(Take::Store))
-            if row.conflict.kind == ConflictKind::Flapping
-                && Conflict::item_of(&row.conflict.subject).is_some() =>
-        {
-            adopt(&store, &row, Take::Store, resolver, wait, target, output).await
-        }
-        (false, Some(_)) => Err(Failed::Usage(format!(
+        NoSuchAnswer::NoSides { kind, .. } => Failed::Usage(format!(
             "--take answers first contacts only; conflict {id} is {}: say --note",
-            row.conflict.kind.as_str()
-        ))),
-        (false, None) => {
-            let resolution = resolver.resolution("");
-            if !store.resolve_conflict(id, &resolver.by, &resolution).await? {
-                return Err(Failed::Other(format!("conflict {id} was resolved meanwhile")));
-            }
-            print_resolved(id, &resolution, None, output);
-            Ok(())
-        }
-    }
-}
-
-/// Decides a first contact. The event of the decision ends the conflict; if the first contact no longer waits for one,
-/// the conflict is resolved directly.
-async fn adopt(
-    store: &Store,
-    row: &ConflictRow,
-    take: Take,
-    resolver: &Resolver,
-    wait: Wait,
-    target: &Target,
-    output: Output,
-) -> Result<(), Failed> {
-    let (item, location) = Conflict::item_of(&row.conflict.subject).ok_or_else(|| {
-        Failed::Other(format!("the subject of conflict {} names no item: {}", row.id, row.conflict.subject))
+            kind.as_str()
+        )),
+        other => Failed::Other(other.to_string()),
     })?;
-    let (side, decided) = match take {
-        Take::Store => (Side::Store, "the store's number stands"),
-        Take::Platform => (Side::Platform, "the platform's number stands"),
-    };
-    let state = connection::find(store, row.conflict.connection.as_str()).await?;
-    let bus = open_bus(target).await?;
-    let adopt = Instruction::Adopt { item: item.clone(), location, side };
-    let instructed = instruct::send(&bus, store, &state.origin, (&item, &adopt), wait).await?;
-    let resolution = resolver.resolution(decided);
-    let Some(outcome) = &instructed.outcome else {
-        instructed.print(decided, output);
+    let (by, note) = (resolver.by.as_str(), resolver.note.as_deref());
+    let resolution = answer.resolution(note);
+    if answer == ConflictAnswer::Note {
+        if !store.resolve_conflict(id, by, &resolution).await? {
+            return Err(Failed::Other(format!("conflict {id} was resolved meanwhile")));
+        }
+        print_resolved(id, &resolution, None, output);
         return Ok(());
-    };
-    if outcome.outcome == Outcome::Applied {
-        store.credit_conflict(row.id, &resolver.by, &resolution).await?;
     }
-    store.resolve_conflict(row.id, &resolver.by, &resolution).await?;
-    print_resolved(row.id, &resolution, Some(&instructed.value()), output);
+    let decisions = instruct::decisions(open_bus(target).await?, &store, wait);
+    let sent = decisions.answer_conflict(&row, instruct::random_id(), &answer, (by, note)).await?;
+    match &sent {
+        Some(sent) if sent.outcome.is_none() => instruct::print(sent, &answer.resolution(None), output),
+        sent => print_resolved(id, &resolution, sent.as_ref().map(instruct::value).as_ref(), output),
+    }
     Ok(())
 }
 
@@ -267,15 +217,6 @@ fn value(row: &ConflictRow) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_resolution_says_what_was_decided_and_why() {
-        let resolver = |note: Option<&str>| Resolver { by: "ada".to_owned(), note: note.map(str::to_owned) };
-        assert_eq!(resolver(None).resolution(""), NO_NOTE);
-        assert_eq!(resolver(Some("counted")).resolution(""), "counted");
-        assert_eq!(resolver(None).resolution("the store's number stands"), "the store's number stands");
-        assert_eq!(resolver(Some("counted")).resolution("it stands"), "it stands: counted");
-    }
 
     #[test]
     fn a_kind_that_does_not_exist_is_refused_with_those_that_do() {

@@ -136,8 +136,12 @@ async fn set(
     let external = external.map_err(|error| Failed::Usage(error.to_string()))?;
     let bus = open_bus(target).await?;
     let instruction = Instruction::Baseline(rule);
-    let instructed = instruct::send(&bus, &store, &state.origin, (&external, &instruction), wait).await?;
-    instructed.print(&format!("baseline of {} is {}", state.origin.connection, rule.as_str()), output);
+    let instructed = instruct::send(bus, &store, &state.origin, (&external, &instruction), wait).await?;
+    instruct::print(
+        &instructed,
+        &format!("baseline of {} is {}", state.origin.connection, rule.as_str()),
+        output,
+    );
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Runs everything on this machine, in one process except for the broker and the database.
 
+mod api;
 mod demo;
 pub(crate) mod provision;
 mod services;
@@ -155,6 +156,7 @@ async fn with_servers(
         let failed = Failed::io(format!("can't listen on {} for metrics", arguments.admin_listen), error);
         port::unavailable(arguments.admin_listen, "--admin-listen", failed)
     })?;
+    let api_listener = api::listen(arguments.api_listen).await?;
     let metrics_url = format!("http://{}/metrics", admin.address());
 
     let metrics = Metrics::new().map_err(runner::Failure::from)?;
@@ -163,8 +165,10 @@ async fn with_servers(
     let admin = tokio::spawn(admin.serve(metrics.clone(), readiness.clone(), stop.clone()));
     let intake = ingest::Config { requests_per_minute: REQUESTS_PER_MINUTE, ..ingest::Config::default() };
     let composition = Composition::of(arguments.apart);
-    let mut services =
-        Services::start(servers, metrics, listener, intake, composition, ScheduledReads::default()).await?;
+    let reads = ScheduledReads::default();
+    let services = Services::start(servers, metrics.clone(), listener, intake, composition, reads).await?;
+    let (mut services, api) =
+        api::start(services, servers, metrics, api_listener, &ingest_url, &arguments.dir).await?;
 
     let demo =
         if arguments.demo { Some(demo::Demo::start(&servers.store, &ingest_url).await?) } else { None };
@@ -178,6 +182,8 @@ async fn with_servers(
         postgres_url: servers.postgres.url(),
         ingest_url,
         metrics_url,
+        api_url: api.url,
+        api_key: api.key,
         connections,
         simulators: demo.as_ref().map(demo::Demo::simulators).unwrap_or_default(),
         nats_monitoring_url: servers.nats.monitoring_url(),
@@ -214,8 +220,12 @@ fn say_ready(running: &Running, arguments: &Dev, output: Output) {
         return output::json(&serde_json::json!(running));
     }
     let RunningConnection { id, platform, store, .. } = &running.connections[0];
-    output::lines("Tillflow is running: ingest, normalize, dedupe, enrich, apply, propagate and fetch.\n");
+    output::lines(
+        "Tillflow is running: ingest, normalize, dedupe, enrich, apply, propagate, fetch and gateway.\n",
+    );
     output::line(&format!("  webhooks   {}/webhook/{{platform}}/{{connection}}", running.ingest_url));
+    output::line(&format!("  API        {0}, described by {0}/openapi.json", running.api_url));
+    output::line(&format!("  API key    {}", running.api_key));
     output::line(&format!("  metrics    {}", running.metrics_url));
     output::line(&format!("  broker     {}, users in {}", running.nats_url, running.nats_users.display()));
     output::line(&format!("  database   {}", without_password(&running.postgres_url)));

@@ -17,6 +17,12 @@ pub(crate) struct Running {
     pub(crate) postgres_url: String,
     pub(crate) ingest_url: String,
     pub(crate) metrics_url: String,
+    /// URL of the management API.
+    #[serde(default)]
+    pub(crate) api_url: String,
+    /// A key of the management API, for all tenants.
+    #[serde(default)]
+    pub(crate) api_key: String,
     pub(crate) connections: Vec<RunningConnection>,
     pub(crate) simulators: Vec<RunningSimulator>,
     /// URL of the broker's monitoring endpoint.

@@ -23,6 +23,8 @@ pub(crate) enum Failed {
     #[error(transparent)]
     Accept(#[from] outlet::NotAccepted),
     #[error(transparent)]
+    Decision(#[from] outlet::NotDecided),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Replay(#[from] apply::replay::ReplayError),
@@ -46,6 +48,7 @@ impl Failed {
             | Self::Sandbox(_)
             | Self::Bus(_)
             | Self::Accept(_)
+            | Self::Decision(_)
             | Self::Store(_)
             | Self::Replay(_)
             | Self::Service(_)

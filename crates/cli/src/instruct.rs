@@ -6,99 +6,57 @@ use crate::{
     output,
 };
 use bus::Bus;
-use model::{DeliveryId, ExternalId, Instruction, Origin, Outcome};
+use model::{DeliveryId, ExternalId, Instruction, Origin};
+use outlet::{Decisions, Instructed};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
-use store::{DeliveryOutcome, OutcomesIn, Store};
+use std::time::Duration;
+use store::Store;
 
-/// Interval between checks for the outcome.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The way of decisions that are waited for.
+pub(crate) fn decisions(bus: Bus, store: &Store, wait: Wait) -> Decisions {
+    Decisions::new(bus, store.clone(), Duration::from_secs(wait.seconds), runner::now)
+}
 
-/// A decision that was accepted.
-pub(crate) struct Instructed {
-    pub(crate) delivery: DeliveryId,
-    /// Its outcome; `None` if it wasn't waited for.
-    pub(crate) outcome: Option<DeliveryOutcome>,
+/// A new id for an instruction.
+pub(crate) fn random_id() -> DeliveryId {
+    DeliveryId::from_bytes(rand::random())
 }
 
 /// Sends an instruction about the platform's object `external`, and waits for its outcome. Returns an error if there is
 /// no outcome at the end of the wait, or if the outcome is neither applied nor unchanged.
 pub(crate) async fn send(
-    bus: &Bus,
+    bus: Bus,
     store: &Store,
     origin: &Origin,
     about: (&ExternalId, &Instruction),
     wait: Wait,
 ) -> Result<Instructed, Failed> {
-    let id = DeliveryId::from_bytes(rand::random());
-    let before = store.newest_outcome(&origin.store).await?;
-    send_as((id, before), bus, store, origin, about, wait).await
+    Ok(decisions(bus, store, wait).instruct(origin, random_id(), about).await?)
 }
 
-/// Like [`send`], as the delivery with this id; its outcome is looked for after a position in RAW.
-pub(crate) async fn send_as(
-    (id, before): (DeliveryId, u64),
-    bus: &Bus,
-    store: &Store,
-    origin: &Origin,
-    about: (&ExternalId, &Instruction),
-    wait: Wait,
-) -> Result<Instructed, Failed> {
-    outlet::accept(bus, &outlet::instruction_delivery(origin, id, about, runner::now())).await?;
-    if wait.seconds == 0 {
-        return Ok(Instructed { delivery: id, outcome: None });
-    }
-    let until = Instant::now() + Duration::from_secs(wait.seconds);
-    loop {
-        let found = store.outcomes_of_delivery(id, OutcomesIn::StoreAfter(&origin.store, before)).await?;
-        if let Some(outcome) = found.into_iter().next() {
-            return took_effect(id, outcome);
+/// Writes the outcome after `what`, the completed action.
+pub(crate) fn print(instructed: &Instructed, what: &str, output: Output) {
+    match (output, &instructed.outcome) {
+        (Output::Json, _) => output::json(&value(instructed)),
+        (Output::Text, None) => {
+            output::line(&format!("{what}: accepted as delivery {}", instructed.delivery));
         }
-        if Instant::now() >= until {
-            return Err(Failed::Other(format!(
-                "it was accepted as delivery {id}, but not applied within {} s; \
-                 `tillflow events --store {} --delivery {id}` shows its outcome later",
-                wait.seconds, origin.store
-            )));
+        (Output::Text, Some(outcome)) => {
+            let reason = if outcome.reason.is_empty() { "" } else { ": " };
+            let sequence = outcome.sequence.map(|sequence| format!(" as #{sequence}")).unwrap_or_default();
+            output::line(&format!("{what}: {}{sequence}{reason}{}", outcome.outcome, outcome.reason));
         }
-        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-fn took_effect(delivery: DeliveryId, outcome: DeliveryOutcome) -> Result<Instructed, Failed> {
-    match outcome.outcome {
-        Outcome::Applied | Outcome::Unchanged => Ok(Instructed { delivery, outcome: Some(outcome) }),
-        other => Err(Failed::Other(format!(
-            "it had no effect: {other} in {}: {} (delivery {delivery})",
-            outcome.stage, outcome.reason
-        ))),
-    }
-}
-
-impl Instructed {
-    /// Writes the outcome after `what`, the completed action.
-    pub(crate) fn print(&self, what: &str, output: Output) {
-        match (output, &self.outcome) {
-            (Output::Json, _) => output::json(&self.value()),
-            (Output::Text, None) => output::line(&format!("{what}: accepted as delivery {}", self.delivery)),
-            (Output::Text, Some(outcome)) => {
-                let reason = if outcome.reason.is_empty() { "" } else { ": " };
-                let sequence =
-                    outcome.sequence.map(|sequence| format!(" as #{sequence}")).unwrap_or_default();
-                output::line(&format!("{what}: {}{sequence}{reason}{}", outcome.outcome, outcome.reason));
-            }
-        }
-    }
-
-    /// The outcome, for programs.
-    pub(crate) fn value(&self) -> Value {
-        let outcome = self.outcome.as_ref();
-        json!({
-            "delivery_id": self.delivery.to_string(),
-            "outcome": outcome.map(|outcome| outcome.outcome),
-            "reason": outcome.map(|outcome| &outcome.reason),
-            "sequence": outcome.and_then(|outcome| outcome.sequence),
-            "position": outcome.map(|outcome| outcome.position.to_string()),
-        })
-    }
+/// The outcome, for programs.
+pub(crate) fn value(instructed: &Instructed) -> Value {
+    let outcome = instructed.outcome.as_ref();
+    json!({
+        "delivery_id": instructed.delivery.to_string(),
+        "outcome": outcome.map(|outcome| outcome.outcome),
+        "reason": outcome.map(|outcome| &outcome.reason),
+        "sequence": outcome.and_then(|outcome| outcome.sequence),
+        "position": outcome.map(|outcome| outcome.position.to_string()),
+    })
 }

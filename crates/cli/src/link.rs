@@ -25,8 +25,8 @@ pub(crate) async fn link(arguments: Link, output: Output) -> Result<(), Failed> 
     }
     let bus = open_bus(&arguments.target).await?;
     let instruction = Instruction::Link { variant: variant.clone(), to: to.clone() };
-    let sent = instruct::send(&bus, &store, &state.origin, (&variant, &instruction), arguments.wait).await?;
-    sent.print(&format!("{variant} of {} is {to}", state.origin.connection), output);
+    let sent = instruct::send(bus, &store, &state.origin, (&variant, &instruction), arguments.wait).await?;
+    instruct::print(&sent, &format!("{variant} of {} is {to}", state.origin.connection), output);
     Ok(())
 }
 
@@ -49,8 +49,8 @@ pub(crate) async fn unlink(arguments: Unlink, output: Output) -> Result<(), Fail
         store.reject_pair(&state.origin, &variant, &other, UNLINKED_BY).await?;
     }
     let instruction = Instruction::Unlink { variant: variant.clone() };
-    let sent = instruct::send(&bus, &store, &state.origin, (&variant, &instruction), arguments.wait).await?;
-    sent.print(&format!("{variant} of {} is linked to nothing", state.origin.connection), output);
+    let sent = instruct::send(bus, &store, &state.origin, (&variant, &instruction), arguments.wait).await?;
+    instruct::print(&sent, &format!("{variant} of {} is linked to nothing", state.origin.connection), output);
     Ok(())
 }
 
@@ -86,12 +86,12 @@ pub(crate) async fn link_location(arguments: LinkLocation, output: Output) -> Re
     }
     let bus = open_bus(&arguments.target).await?;
     let instruction = Instruction::LinkLocation { location: location.clone(), to: to.clone() };
-    let sent = instruct::send(&bus, &store, &state.origin, (&location, &instruction), arguments.wait).await?;
+    let sent = instruct::send(bus, &store, &state.origin, (&location, &instruction), arguments.wait).await?;
     let is_linked = store.location_links(connection).await?.contains(&(location.clone(), to.clone()));
     if let Some(outcome) = sent.outcome.as_ref().filter(|it| it.outcome == Outcome::Unchanged && !is_linked) {
         return Err(Failed::Other(format!("it had no effect: {}", outcome.reason)));
     }
-    sent.print(&format!("location {location} of {connection} is {to}"), output);
+    instruct::print(&sent, &format!("location {location} of {connection} is {to}"), output);
     Ok(())
 }
 

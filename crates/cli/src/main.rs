@@ -1,5 +1,6 @@
 //! The command line.
 
+mod api_keys;
 mod audit;
 mod bar;
 mod bench;
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         match cli.verb {
-            Verb::Dev(arguments) => dev::run(arguments, cli.output).await,
+            Verb::Dev(arguments) => Box::pin(dev::run(arguments, cli.output)).await,
             Verb::Trigger(arguments) => trigger::run(arguments, cli.output).await,
             Verb::Sign(arguments) => signing::sign(&arguments, cli.output),
             Verb::Verify(arguments) => signing::verify(&arguments, cli.output),
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
             Verb::Rebuild(arguments) => rebuild::run(arguments, cli.output).await,
             Verb::Doctor(arguments) => doctor::run(arguments, cli.output).await,
             Verb::Migrate(arguments) => doctor::migrate(arguments, cli.output).await,
+            Verb::ApiKey(arguments) => api_keys::run(arguments, cli.output).await,
             Verb::NatsAuth(arguments) => nats_auth::run(&arguments, cli.output).await,
             Verb::Bench(arguments) => Box::pin(bench::run(arguments, cli.output)).await,
             Verb::Completions(arguments) => {

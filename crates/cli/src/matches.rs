@@ -1,7 +1,7 @@
 //! Lists matches, and decides about them.
 
 use crate::{
-    cli::{By, Limit, Matches, MatchesVerb, Output, Target, Wait},
+    cli::{Limit, Matches, MatchesVerb, Output},
     connection,
     environment::{open_bus, open_store},
     failure::Failed,
@@ -9,14 +9,12 @@ use crate::{
     table::{Table, left, right},
 };
 use model::{
-    ConnectionId, Instruction, Outcome,
+    ConnectionId,
     matching::{MatchReason, MatchState, Score},
 };
+use outlet::Decisions;
 use serde_json::{Value, json};
-use store::{LISTED_ROWS, MatchEnd, MatchFilter, MatchRow, Store};
-
-/// States from which a match can be accepted.
-const OPEN: [MatchState; 3] = [MatchState::Proposed, MatchState::Rejected, MatchState::Superseded];
+use store::{LISTED_ROWS, MatchFilter, MatchRow, Store};
 
 pub(crate) async fn run(arguments: Matches, output: Output) -> Result<(), Failed> {
     match arguments.what {
@@ -36,42 +34,36 @@ pub(crate) async fn run(arguments: Matches, output: Output) -> Result<(), Failed
         MatchesVerb::Accept { number, dry_run, by, wait, target } => {
             let record = open_store(&target).await?;
             let row = find(&record, number).await?;
-            if !OPEN.contains(&row.known.state) {
-                return Err(Failed::Other(format!("match {number} is {}", row.known.state.as_str())));
-            }
-            if row.linked_to.is_none() {
-                return Err(Failed::Other(format!("the platform no longer has the item of match {number}")));
-            }
+            Decisions::check_acceptable(&row)?;
             if dry_run {
                 preview(&row, "would be linked to", output);
                 return Ok(());
             }
-            accept(&record, &row, &by, wait, &target, output).await
+            let decisions = instruct::decisions(open_bus(&target).await?, &record, wait);
+            let sent = decisions.accept_match(&row, &by.name).await?;
+            instruct::print(&sent, &format!("match {number} is accepted"), output);
+            Ok(())
         }
         MatchesVerb::Reject { number, note, by, target } => {
             let record = open_store(&target).await?;
-            find(&record, number).await?;
-            let decision = (by.name.as_str(), note.as_deref());
-            let from = [MatchState::Proposed, MatchState::Superseded];
-            if !record.reject_match(number, &from, decision).await? {
-                let state = find(&record, number).await?.known.state;
-                let way = if state.is_made() { "; `tillflow matches undo` ends it" } else { "" };
-                return Err(Failed::Other(format!("match {number} is {}{way}", state.as_str())));
-            }
+            let row = find(&record, number).await?;
+            outlet::reject_match(&record, &row, (&by.name, note.as_deref())).await?;
             print(&find(&record, number).await?, &format!("match {number} is rejected"), output);
             Ok(())
         }
         MatchesVerb::Undo { number, note, dry_run, by, wait, target } => {
             let record = open_store(&target).await?;
             let row = find(&record, number).await?;
-            if row.linked_to.as_ref() != Some(&row.known.to) {
-                return Err(Failed::Other(format!("the item of match {number} isn't linked to its variant")));
-            }
+            Decisions::check_undoable(&row)?;
             if dry_run {
                 preview(&row, "would no longer be", output);
                 return Ok(());
             }
-            undo(&record, &row, (&by, note.as_deref()), wait, &target, output).await
+            let decisions = instruct::decisions(open_bus(&target).await?, &record, wait);
+            let decision = (by.name.as_str(), note.as_deref());
+            let sent = decisions.undo_match(&row, instruct::random_id(), decision).await?;
+            instruct::print(&sent, &format!("match {number} is undone"), output);
+            Ok(())
         }
         MatchesVerb::Limit { store, score, dry_run, target } => {
             limit(&open_store(&target).await?, &store, score, dry_run, output).await
@@ -115,58 +107,6 @@ fn row_table(rows: &[MatchRow]) -> Table {
         ]);
     }
     table
-}
-
-/// Accepts a match. It is stored before its instruction is sent: if this command is interrupted, fetch sends it.
-async fn accept(
-    store: &Store,
-    row: &MatchRow,
-    by: &By,
-    wait: Wait,
-    target: &Target,
-    output: Output,
-) -> Result<(), Failed> {
-    let number = row.known.id;
-    let bus = open_bus(target).await?;
-    let before = store.newest_outcome(&row.origin.store).await?;
-    if !store.accept_match(number, &by.name, before).await? {
-        return Err(Failed::Other(format!("match {number} was decided meanwhile")));
-    }
-    let row = find(store, number).await?;
-    let (instruction, delivery) = (row.instruction(), (row.delivery(), row.after_raw));
-    let about = (&row.external, &instruction);
-    let sent = instruct::send_as(delivery, &bus, store, &row.origin, about, wait).await?;
-    store.note_match_instructed(number).await?;
-    match &sent.outcome {
-        Some(outcome) if outcome.outcome == Outcome::Applied => {
-            store.end_matches(&[number], MatchEnd::Linked, "").await?;
-        }
-        Some(outcome) => {
-            store.end_matches(&[number], MatchEnd::Superseded, &outcome.reason).await?;
-            return Err(Failed::Other(format!("it had no effect: {}", outcome.reason)));
-        }
-        None => {}
-    }
-    sent.print(&format!("match {number} is accepted"), output);
-    Ok(())
-}
-
-/// Undoes a match. It is stored first: what is unlinked counts as rejected from then on.
-async fn undo(
-    store: &Store,
-    row: &MatchRow,
-    (by, note): (&By, Option<&str>),
-    wait: Wait,
-    target: &Target,
-    output: Output,
-) -> Result<(), Failed> {
-    let number = row.known.id;
-    let bus = open_bus(target).await?;
-    store.reject_match(number, &MatchState::ALL, (&by.name, note)).await?;
-    let instruction = Instruction::Unlink { variant: row.external.clone() };
-    let sent = instruct::send(&bus, store, &row.origin, (&row.external, &instruction), wait).await?;
-    sent.print(&format!("match {number} is undone"), output);
-    Ok(())
 }
 
 async fn limit(

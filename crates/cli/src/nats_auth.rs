@@ -202,9 +202,9 @@ mod tests {
             let changes: Vec<_> = changes.iter().map(|(name, change)| (name.as_str(), *change)).collect();
             assert_eq!(changes, expected, "{given:?}");
         };
-        let ours = ["administrator", "apply", "dedupe", "enrich", "fetch", "ingest", "intake", "normalize"];
-        let ours =
-            ours.into_iter().chain(["operator", "propagate", "transform"]).map(|name| (name, Change::Added));
+        let ours = ["administrator", "apply", "dedupe", "enrich", "fetch", "gateway", "ingest", "intake"];
+        let others = ["normalize", "operator", "propagate", "transform"];
+        let ours = ours.into_iter().chain(others).map(|name| (name, Change::Added));
         expect(&[], &ours.collect::<Vec<_>>());
         expect(&[], &[]);
         expect(&["--partner", "shop", "till"], &[("partner-till", Change::Added)]);

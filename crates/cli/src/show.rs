@@ -1,5 +1,7 @@
 //! Shows the present state of the record.
 
+mod employees;
+mod price;
 mod promotions;
 mod record;
 
@@ -18,6 +20,11 @@ pub(crate) async fn run(arguments: Show, output: Output) -> Result<(), Failed> {
     let (id, target) = match arguments.what {
         Shown::Store { store, target } => (store, target),
         Shown::Promotions { store, at, target } => return promotions::run(&store, at, &target, output).await,
+        Shown::Price { store, sku, at, combining, target } => {
+            let asked = price::Asked { sku: &sku, at, combining: combining.into() };
+            return price::run(&store, asked, &target, output).await;
+        }
+        Shown::Employees { store, target } => return employees::run(&store, &target, output).await,
     };
     let store = open_store(&target).await?;
     let store_id = stores::find(&store, &id).await?;

@@ -18,7 +18,7 @@ pub enum Duty {
     EraseCustomer,
     /// Reports the personal data that is kept of a customer; a person has to do it.
     ReportCustomer,
-    /// Erases the personal data of all customers of the account, which no longer exists.
+    /// Erases the personal data of all customers and employees of the account, which no longer exists.
     EraseAccount,
     /// Stops all calls: the platform revoked the authorisation.
     AccessRevoked,

@@ -7,8 +7,8 @@ mod details;
 mod settlement;
 
 use crate::{
-    Customer, InventoryReport, Money, Order, OrderLine, Patch, Payload, Product, Quantity, StockedAt,
-    Timestamp, Variant,
+    Customer, Employee, InventoryReport, Money, Order, OrderLine, Patch, Payload, Product, Quantity,
+    StockedAt, Timestamp, Variant, Workplaces,
     promotion::{Bound, Promotion, Reward, TARGETS_MAX},
 };
 use std::ops::RangeInclusive;
@@ -23,6 +23,10 @@ pub const NAME_CHARS_MAX: usize = 255;
 pub const DESCRIPTION_BYTES_MAX: usize = 1024 * 1024;
 /// Upper limit of tags of a product or a customer.
 pub const TAGS_MAX: usize = 250;
+/// Upper limit of roles of an employee.
+pub const ROLES_MAX: usize = 100;
+/// Upper limit of locations that an employee is reported to work at.
+pub const WORKPLACES_MAX: usize = 2_000;
 /// Upper limit of variants of a product.
 pub const VARIANTS_MAX: usize = 2_048;
 /// Upper limit of lines of an order.
@@ -80,6 +84,7 @@ impl Payload {
             Self::Order(order) => order_fits(order),
             Self::Customer(customer) => customer_fits(customer),
             Self::Promotion(promotion) => promotion_fits(promotion),
+            Self::Employee(employee) => employee_fits(employee),
             Self::Activity { promotion, activity } => {
                 ensure(activity.since.is_storable(), "/since", || {
                     "a time before 1970 or after 9999".to_owned()
@@ -158,6 +163,19 @@ fn customer_fits(customer: &Customer) -> Checked {
         [("/first_name", first_name), ("/last_name", last_name), ("/email", email), ("/phone", phone)];
     names.into_iter().try_for_each(|(field, name)| optional(field, set(name), NAME_CHARS_MAX))?;
     tags_fit(tags.as_deref())
+}
+
+fn employee_fits(employee: &Employee) -> Checked {
+    let Employee { external: _, name, email, phone, roles, is_active: _, workplaces } = employee;
+    let texts = [("/name", name), ("/email", email), ("/phone", phone)];
+    texts.into_iter().try_for_each(|(field, text)| optional(field, set(text), NAME_CHARS_MAX))?;
+    let roles = roles.as_deref().unwrap_or_default();
+    count("/roles", roles.len(), ROLES_MAX)?;
+    each("/roles", roles, |role| text("", role, NAME_CHARS_MAX))?;
+    match workplaces {
+        Some(Workplaces::Named(locations)) => count("/workplaces", locations.len(), WORKPLACES_MAX),
+        Some(Workplaces::All) | None => Ok(()),
+    }
 }
 
 fn promotion_fits(promotion: &Promotion) -> Checked {

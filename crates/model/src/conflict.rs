@@ -60,7 +60,7 @@ kinds! {
     EraseCustomer = "erase_customer",
     /// The personal data that is kept of a customer has to be reported.
     ReportCustomer = "report_customer",
-    /// The platform requested the erasure of the personal data of all customers of an account.
+    /// The platform requested the erasure of the personal data of all customers and employees of an account.
     EraseAccount = "erase_account",
     /// The platform revoked the authorisation.
     AccessRevoked = "access_revoked",

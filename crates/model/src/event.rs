@@ -1,9 +1,9 @@
 //! The canonical event: one occurrence, in our own terms.
 
 use crate::{
-    AccountNotice, AskedBy, ConnectionId, Customer, DeliveryId, EventId, ExternalId, Instruction, InvalidId,
-    InventoryReport, MirrorKey, Order, PlatformName, Position, Product, RawDigest, SourceVersion, StockedAt,
-    StoreId, TenantId, Timestamp, TraceParent, VersionNumber, Waiting,
+    AccountNotice, AskedBy, ConnectionId, Customer, DeliveryId, Employee, EventId, ExternalId, Instruction,
+    InvalidId, InventoryReport, MirrorKey, Order, PlatformName, Position, Product, RawDigest, SourceVersion,
+    StockedAt, StoreId, TenantId, Timestamp, TraceParent, VersionNumber, Waiting,
     promotion::{Activity, Promotion},
 };
 use serde::{Deserialize, Serialize};
@@ -36,14 +36,23 @@ pub enum EntityKind {
     Customer,
     /// A promotion.
     Promotion,
+    /// An employee.
+    Employee,
     /// The platform's account itself: see [`AccountNotice`] and [`Instruction`].
     Account,
 }
 
 impl EntityKind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Product, Self::Inventory, Self::Order, Self::Customer, Self::Promotion, Self::Account];
+    pub const ALL: [Self; 7] = [
+        Self::Product,
+        Self::Inventory,
+        Self::Order,
+        Self::Customer,
+        Self::Promotion,
+        Self::Employee,
+        Self::Account,
+    ];
 
     /// Returns the name used in subjects, labels and rows.
     pub const fn as_str(self) -> &'static str {
@@ -53,6 +62,7 @@ impl EntityKind {
             Self::Order => "order",
             Self::Customer => "customer",
             Self::Promotion => "promotion",
+            Self::Employee => "employee",
             Self::Account => "account",
         }
     }
@@ -121,6 +131,8 @@ pub enum Payload {
         /// Its activity from that moment on.
         activity: Activity,
     },
+    /// An employee as the platform now has it.
+    Employee(Employee),
     /// The complete list of locations that count an item.
     Stocked(StockedAt),
     /// A duty that concerns the account, or a person's data in it.
@@ -150,6 +162,7 @@ impl Payload {
             Self::Order(_) => EntityKind::Order,
             Self::Customer(_) => EntityKind::Customer,
             Self::Promotion(_) | Self::Activity { .. } => EntityKind::Promotion,
+            Self::Employee(_) => EntityKind::Employee,
             Self::Account(_) | Self::Instruction { .. } => EntityKind::Account,
             Self::Deleted { entity, .. } => *entity,
         }
@@ -163,6 +176,7 @@ impl Payload {
             Self::Order(order) => &order.external,
             Self::Customer(customer) => &customer.external,
             Self::Promotion(promotion) | Self::Activity { promotion, .. } => &promotion.external,
+            Self::Employee(employee) => &employee.external,
             Self::Stocked(stocked) => &stocked.item,
             Self::Account(notice) => &notice.external,
             Self::Instruction { external, .. } | Self::Deleted { external, .. } => external,

@@ -91,6 +91,8 @@ token! {
     CustomerId
     /// A promotion of a store.
     PromotionId
+    /// An employee of a store.
+    EmployeeId
     /// The name of a platform's folder in `platforms`.
     PlatformName
 }
@@ -107,7 +109,7 @@ macro_rules! derived_token {
         }
     )*};
 }
-derived_token! { ProductId "prd" VariantId "var" OrderId "ord" CustomerId "cus" PromotionId "pro" }
+derived_token! { ProductId "prd" VariantId "var" OrderId "ord" CustomerId "cus" PromotionId "pro" EmployeeId "emp" }
 
 /// An id as a platform wrote it: opaque, case-sensitive, 1 to 255 bytes without control characters. Numbers keep
 /// all their digits.

@@ -3,6 +3,7 @@
 //! Nothing here waits, reads a clock or depends on a platform. Every value that can be invalid is checked when it is
 //! built, so that code that holds one can rely on it.
 
+mod access;
 mod account;
 pub mod bounds;
 mod call_budget;
@@ -15,6 +16,7 @@ mod delivery;
 mod delivery_kind;
 mod details;
 mod dropped_input;
+mod employee;
 mod event;
 mod id;
 mod instruction;
@@ -35,6 +37,7 @@ mod version;
 mod visible;
 mod zone;
 
+pub use access::{Permission, Role, Scope};
 pub use account::{AccountNotice, Duty};
 pub use bounds::OutOfBounds;
 pub use call_budget::{
@@ -57,10 +60,11 @@ pub use details::{
     ProductDetails, Substance, TierBasis, TierUnit, VariantDetails,
 };
 pub use dropped_input::DroppedInput;
+pub use employee::{Employee, Workplaces};
 pub use event::{Action, EntityKind, Event, Link, LinkKind, LinkedRef, LocationRef, Origin, Payload};
 pub use id::{
-    ConnectionId, CustomerId, DeliveryId, EventId, ExternalId, InvalidId, LocationId, OrderId, PlatformName,
-    ProductId, PromotionId, RawDigest, StoreId, TenantId, VariantId,
+    ConnectionId, CustomerId, DeliveryId, EmployeeId, EventId, ExternalId, InvalidId, LocationId, OrderId,
+    PlatformName, ProductId, PromotionId, RawDigest, StoreId, TenantId, VariantId,
 };
 pub use instruction::{BaselineRule, Instruction, MatchedLink, Side};
 pub use mirror::{

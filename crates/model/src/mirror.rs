@@ -351,7 +351,7 @@ impl Attention {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Baseline<T> {
-    /// The platform never reported: it has to be read before anything is written.
+    /// The platform never reported, or deleted the item since: it has to be read before anything is written.
     #[default]
     Unheard,
     /// The platform reported that it holds no value: not tracked, not stocked, or deleted. Nothing is due until

@@ -8,9 +8,9 @@ mod details;
 mod facts;
 
 use crate::{
-    Action, ConnectionId, Customer, CustomerId, DeliveryId, EntityKind, Event, EventId, ExternalId,
-    LocationId, Money, Order, OrderId, Outcome, Position, ProductId, ProductStatus, PromotionId, Quantity,
-    StoreId, TenantId, Timestamp, VariantId, VersionNumber,
+    Action, ConnectionId, Customer, CustomerId, DeliveryId, Employee, EmployeeId, EntityKind, Event, EventId,
+    ExternalId, LocationId, Money, Order, OrderId, Outcome, Position, ProductId, ProductStatus, PromotionId,
+    Quantity, StoreId, TenantId, Timestamp, VariantId, VersionNumber,
     promotion::{Activity, Promotion},
 };
 use serde::{Deserialize, Serialize};
@@ -121,6 +121,25 @@ pub struct CustomerRow {
     pub deleted_at: Option<Timestamp>,
 }
 
+/// An employee of a store, as last reported by one platform.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EmployeeRow {
+    /// Our id.
+    pub id: EmployeeId,
+    /// The owner of the store.
+    pub tenant: TenantId,
+    /// The store.
+    pub store: StoreId,
+    /// The connection that reported it.
+    pub connection: ConnectionId,
+    /// The version in the last report.
+    pub version: Option<VersionNumber>,
+    /// The employee; fields that were never reported are `Keep` or `None`.
+    pub employee: Employee,
+    /// Time at which the platform reported that the employee no longer exists; only the id is then left.
+    pub deleted_at: Option<Timestamp>,
+}
+
 /// A promotion of a store, as last reported by one platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromotionRow {
@@ -145,7 +164,7 @@ pub struct PromotionRow {
     pub watched_from: Timestamp,
 }
 
-/// The erasure of the personal data of every customer of a connection.
+/// The erasure of the personal data of every customer and employee of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Erasure {
     /// The version below which reports have no effect any more.
@@ -161,6 +180,19 @@ impl CustomerRow {
         Self {
             version: self.version.max(Some(erasure.version)),
             customer: self.customer.without_personal_data(),
+            deleted_at: self.deleted_at.max(Some(erasure.at)),
+            ..self.clone()
+        }
+    }
+}
+
+impl EmployeeRow {
+    /// Returns the row with the id alone, which no older report fills again. A second erasure changes nothing.
+    #[must_use]
+    pub fn erased(&self, erasure: Erasure) -> Self {
+        Self {
+            version: self.version.max(Some(erasure.version)),
+            employee: Employee::bare(self.employee.external.clone()),
             deleted_at: self.deleted_at.max(Some(erasure.at)),
             ..self.clone()
         }
@@ -282,8 +314,8 @@ pub enum CatalogRow {
     Variant(VariantRow),
 }
 
-/// The current state of a store, as far as its events show it. Customers are not part of it: events contain
-/// no personal data.
+/// The current state of a store, as far as its events show it. Customers and employees are not part of it: events
+/// contain no personal data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
     /// Levels.

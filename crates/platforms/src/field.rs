@@ -130,6 +130,18 @@ impl<'a> Object<'a> {
         Ok(self.patched(key, self.stated(key)?.map(ToOwned::to_owned)))
     }
 
+    /// The name in the texts under `keys`, in their order, as a patch; `Keep` if all of them are missing.
+    pub(crate) fn full_name(&self, keys: &[&str]) -> Result<Patch<String>, Reject> {
+        if !keys.iter().any(|key| self.has(key)) {
+            return Ok(Patch::Keep);
+        }
+        let mut parts = Vec::new();
+        for key in keys {
+            parts.extend(self.stated(key)?);
+        }
+        Ok(Patch::present((!parts.is_empty()).then(|| parts.join(" "))))
+    }
+
     /// The id under `key`, sent as a text or as a whole number; `None` without a value or for a placeholder.
     pub(crate) fn either_id(&self, key: &str) -> Result<Option<ExternalId>, Reject> {
         let id = match self.value(key) {

@@ -25,7 +25,7 @@ const EMPTY: [&str; 10] = [
     r#"{"ticketList":[]}"#,
     r#"{"status":200,"data":[],"total":0}"#,
     r#"{"orders":[],"total":0}"#,
-    r#"{"data":{"products":{"nodes":[],"pageInfo":{"hasNextPage":false,"endCursor":null}},"locations":{"nodes":[],"pageInfo":{"hasNextPage":false,"endCursor":null}},"customers":{"nodes":[],"pageInfo":{"hasNextPage":false,"endCursor":null}},"orders":{"nodes":[],"pageInfo":{"hasNextPage":false,"endCursor":null}}}}"#,
+    r#"{"data":{"products":{"nodes":[],"pageInfo":{"hasNextPage":false,"endCursor":null}},"locations":{"nodes":[],"pageInfo":{"hasNextPage":false,"endCursor":null}},"customers":{"nodes":[],"pageInfo":{"hasNextPage":false,"endCursor":null}},"orders":{"nodes":[],"pageInfo":{"hasNextPage":false,"endCursor":null}},"discountNodes":{"nodes":[],"pageInfo":{"hasNextPage":false,"endCursor":null}}}}"#,
 ];
 
 fn at(text: &str) -> Timestamp {

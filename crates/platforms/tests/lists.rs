@@ -7,7 +7,7 @@ mod overlap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::TimeDelta;
-use model::{Action, OrderStatus, Payload, Timestamp};
+use model::{Action, Employee, OrderStatus, Patch, Payload, Timestamp};
 use open::{Open, PAGES_MAX, lists};
 use platforms::{
     AccountRefusal, CallError, Collections, HttpReply, HttpRequest, ListPage, Mapped, Object, Range, Reads,
@@ -18,6 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of promotions of a shop: more than one page of some lists.
 const PROMOTIONS: usize = 130;
+
+/// Number of employees of a shop: more than one page of some lists.
+const EMPLOYEES: usize = 110;
 
 /// A promotion of a product.
 fn promotion(number: usize, product: &str) -> NewPromotion {
@@ -251,6 +254,10 @@ fn every_page_of_a_list_is_read_and_every_object_of_it_is_mapped() {
             let email = format!("ada-{number}@example.com");
             open.machine.add_customer("Ada", &number.to_string(), &email, now).unwrap();
         }
+        for number in 0..EMPLOYEES {
+            let email = format!("bo-{number}@example.com");
+            open.machine.hire("Bo", &number.to_string(), &email, "Manager", now).unwrap();
+        }
         for _ in 0..30 {
             open.machine.sell(&first.item, &location, 1.into(), now).unwrap();
         }
@@ -268,6 +275,7 @@ fn every_page_of_a_list_is_read_and_every_object_of_it_is_mapped() {
                 "orders" => 30,
                 "customers" => 60,
                 "promotions" => PROMOTIONS,
+                "employees" => EMPLOYEES,
                 other => panic!("{other}: the simulated shop has none"),
             };
             let keys: BTreeSet<_> = listed.iter().map(|listed| &listed.key).collect();
@@ -383,6 +391,43 @@ fn what_is_missing_is_mapped_as_gone() {
         }
         assert_eq!(lists.missing("no such list", "77", open.now.into()), None, "{}", platform.name());
     }
+}
+
+#[test]
+fn an_employee_is_listed_until_leaving_and_never_with_a_pin_or_pay() {
+    let mut listing = 0;
+    for (platform, _) in lists().into_iter().filter(|(_, lists)| has(*lists, "employees")) {
+        let mut open = Open::new(platform);
+        let now = open.later();
+        let employee = open.machine.hire("Ada", "Lovelace", "ada@example.com", "Manager", now).unwrap();
+        let label = platform.name();
+        let listed = open.everything("employees");
+        let body = String::from_utf8(listed[0].object.body.clone()).unwrap();
+        assert!(body.contains("Lovelace"), "{label}: {body}");
+        for secret in [simulator::EMPLOYEE_PIN, "pin", "password", "hourly_rate", "icense", "loginId"] {
+            assert!(!body.contains(secret), "{label}: {body}");
+        }
+        let employees = |open: &mut Open| -> Vec<Employee> {
+            let events = open.events("employees").into_iter();
+            let employee = |mapped: Mapped| match mapped.payload {
+                Payload::Employee(employee) => Some(employee),
+                _ => None,
+            };
+            events.filter_map(employee).collect()
+        };
+        let hired = employees(&mut open);
+        assert_eq!(hired.len(), 1, "{label}");
+        assert_eq!(hired[0].name, Patch::Set("Ada Lovelace".to_owned()), "{label}");
+        assert_eq!(hired[0].roles, Some(vec!["Manager".to_owned()]), "{label}");
+        assert_ne!(hired[0].is_active, Some(false), "{label}");
+        let now = open.later();
+        open.machine.let_go(&employee, now).unwrap();
+        // Either no longer listed, or listed as one who left.
+        let left = employees(&mut open);
+        assert!(left.iter().all(|employee| employee.is_active == Some(false)), "{label}: {left:?}");
+        listing += 1;
+    }
+    assert!(listing > 3, "{listing} platforms list employees");
 }
 
 #[test]

@@ -197,6 +197,13 @@ impl Output for Event {
                 let targets = promotion.targets.scope.targets().len() + promotion.targets.except.len();
                 512 + promotion.schedule.periods().len() * 128 + targets * 64
             }
+            model::Payload::Employee(employee) => {
+                let workplaces = match &employee.workplaces {
+                    Some(model::Workplaces::Named(locations)) => locations.len(),
+                    Some(model::Workplaces::All) | None => 0,
+                };
+                256 + workplaces * 64
+            }
             model::Payload::Inventory(_)
             | model::Payload::Customer(_)
             | model::Payload::Account(_)

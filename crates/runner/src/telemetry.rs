@@ -14,12 +14,13 @@ use tracing_subscriber::{
 
 /// The packages whose events are logged at any level: those of this repository. They log no payload, secret or personal
 /// data. The libraries that they use log such data below [`LIBRARIES_MAX`]: messages, statements' values, headers.
-const OURS: [&str; 21] = [
+const OURS: [&str; 22] = [
     "apply",
     "bus",
     "dedupe",
     "enrich",
     "fetch",
+    "gateway",
     "https",
     "ingest",
     "model",

@@ -106,6 +106,22 @@ impl ShopHandle {
         self.act(|state, now| Ok(state.add_customer(given_name, family_name, email, now)))
     }
 
+    /// Adds an employee and returns the employee's id.
+    pub fn hire(
+        &self,
+        given_name: &str,
+        family_name: &str,
+        email: &str,
+        role: &str,
+    ) -> Result<String, Impossible> {
+        self.act(|state, now| state.hire(given_name, family_name, email, role, now))
+    }
+
+    /// Has an employee leave.
+    pub fn let_go(&self, employee: &str) -> Result<(), Impossible> {
+        self.act(|state, now| state.let_go(employee, now))
+    }
+
     /// Sets up a promotion and returns its id.
     pub fn add_promotion(&self, promotion: NewPromotion) -> Result<String, Impossible> {
         self.act(|state, now| state.add_promotion(promotion, now))

@@ -116,6 +116,10 @@ pub(crate) enum Change {
     /// Id of the refunded order.
     Refunded(String),
     CustomerAdded(String),
+    /// Id of the new employee.
+    Hired(String),
+    /// Id of the employee who left.
+    Left(String),
 }
 
 /// All records of one shop.

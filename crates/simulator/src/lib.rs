@@ -35,6 +35,7 @@ mod shop;
 mod shopify;
 mod sign;
 mod square;
+mod staff;
 mod standing;
 mod state;
 mod traffic;
@@ -54,6 +55,7 @@ pub use platform::{
 pub use promotion::NewPromotion;
 pub use server::RecordedCall;
 pub use shop::{Impossible, ItemIds, NewVariant, Shop, Unfit};
+pub use staff::EMPLOYEE_PIN;
 pub use standing::Standing;
 pub use traffic::{Tally, Traffic};
 pub use webhooks::{Retries, SentWebhook};

@@ -45,6 +45,23 @@ impl ShopMachine {
         self.act(now, |state, now| Ok(state.add_customer(given_name, family_name, email, now)))
     }
 
+    /// Adds an employee and returns the employee's id.
+    pub fn hire(
+        &mut self,
+        given_name: &str,
+        family_name: &str,
+        email: &str,
+        role: &str,
+        now: DateTime<Utc>,
+    ) -> Result<String, Impossible> {
+        self.act(now, |state, now| state.hire(given_name, family_name, email, role, now))
+    }
+
+    /// Has an employee leave.
+    pub fn let_go(&mut self, employee: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
+        self.act(now, |state, now| state.let_go(employee, now))
+    }
+
     /// Sets up a promotion and returns its id.
     pub fn add_promotion(
         &mut self,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 pub(crate) struct LedgerRules {
     /// Makes the id of an order, a line or a product.
     pub(crate) object_id: fn(&mut Ids) -> String,
-    /// Makes the id of a customer.
+    /// Makes the id of a customer or an employee.
     pub(crate) customer_id: fn(&mut Ids) -> String,
     /// Makes the ids of a variant and of its inventory item, given the product's id and the number of its variants.
     pub(crate) variant_ids: fn(&str, usize, &mut Ids) -> (String, String),

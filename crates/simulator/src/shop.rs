@@ -85,6 +85,9 @@ pub enum Impossible {
     /// No such product, variant or item, or it was deleted.
     #[error("the shop has no such item")]
     UnknownItem,
+    /// No such employee, or one who left.
+    #[error("the shop has no such employee")]
+    UnknownEmployee,
     /// No such location.
     #[error("the shop has no such location")]
     UnknownLocation,

@@ -6,6 +6,7 @@ use crate::level::Entry;
 use crate::promotion::Promotions;
 use crate::rules::LedgerRules;
 use crate::shop::{Impossible, ItemIds, NewVariant, Shop};
+use crate::staff::Staff;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, VecDeque};
@@ -49,6 +50,7 @@ pub(crate) struct State {
     pub(crate) shop: Shop,
     pub(crate) ledger: Ledger,
     pub(crate) promotions: Promotions,
+    pub(crate) staff: Staff,
     pub(crate) ids: Ids,
     pub(crate) replies: Replies,
     pub(crate) rules: LedgerRules,
@@ -60,6 +62,7 @@ impl State {
             shop,
             ledger: Ledger::new(now),
             promotions: Promotions::default(),
+            staff: Staff::default(),
             ids: Ids::new(seed),
             replies: Replies::default(),
             rules,

@@ -98,8 +98,7 @@ impl Store {
 
     /// Returns one conflict; `None` if there is none with that number.
     pub async fn conflict(&self, id: i64) -> Result<Option<ConflictRow>, StoreError> {
-        let statement = query(ONE).bind(id);
-        self.fetch_optional(statement).await?.map(|row| read(&row)).transpose()
+        self.fetch_optional(one(id)).await?.map(|row| read(&row)).transpose()
     }
 
     /// Ends a conflict by a person's decision. Returns `false` if there is no open one with that number.
@@ -126,6 +125,22 @@ impl Store {
         let statement = query(COUNT_OPEN).bind(store.as_str().to_owned());
         Ok(self.fetch_one(statement).await?.try_get("count")?)
     }
+}
+
+/// Builds the statement that lists conflicts of a store with numbers below `below`, the latest first.
+pub(crate) fn of_store(store: &StoreId, filter: &ConflictFilter, below: i64, limit: i64) -> Bound {
+    query(OF_STORE)
+        .bind(store.as_str().to_owned())
+        .bind(filter.connection.as_ref().map(|connection| connection.as_str().to_owned()))
+        .bind(filter.kind.map(ConflictKind::as_str))
+        .bind(filter.with_resolved)
+        .bind(below)
+        .bind(limit)
+}
+
+/// Builds the statement that looks up one conflict.
+pub(crate) fn one(id: i64) -> Bound {
+    query(ONE).bind(id)
 }
 
 /// Opens conflicts, or raises the counts of those that are already open; the newest detail is kept.
@@ -254,7 +269,7 @@ pub(crate) fn storable(text: &str, max: usize) -> String {
     text[..end].replace('\0', "\u{fffd}")
 }
 
-fn read(row: &PgRow) -> Result<ConflictRow, StoreError> {
+pub(crate) fn read(row: &PgRow) -> Result<ConflictRow, StoreError> {
     let event: Option<&[u8]> = row.try_get("event_id")?;
     let resolved_by: Option<String> = row.try_get("resolved_by")?;
     let resolution: Option<String> = row.try_get("resolution")?;
@@ -335,6 +350,12 @@ statements! {
         WHERE ($1::text IS NULL OR store = $1) AND ($2::text IS NULL OR connection = $2)
           AND ($3::text IS NULL OR kind = $3) AND ($4 OR resolved_at IS NULL)
         ORDER BY id DESC LIMIT $5";
+
+    const OF_STORE: Any(text, text, text, bool, int8, int8) = "
+        SELECT * FROM conflicts
+        WHERE store = $1 AND ($2::text IS NULL OR connection = $2) AND ($3::text IS NULL OR kind = $3)
+          AND ($4 OR resolved_at IS NULL) AND id < $5
+        ORDER BY id DESC LIMIT $6";
 
     const ERASURES: Any(int8) = "
         SELECT connection, max(last_seen_at) AS erased_at FROM conflicts WHERE kind = 'erase_account'

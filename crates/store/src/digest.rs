@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 pub type Digest = BTreeMap<String, String>;
 
 impl Store {
-    /// Returns the digests of a store's levels, ledger, products, variants, orders, customers, promotions, links and
-    /// events. Times of recording and values sent to platforms are left out: a replay gives the same digests.
+    /// Returns the digests of a store's levels, ledger, products, variants, orders, customers, promotions, employees,
+    /// links and events. Times of recording and values sent to platforms are left out: a replay gives the same digests.
     pub async fn digest(&self, store: &StoreId) -> Result<Digest, StoreError> {
         let statement = query(DIGESTS).bind(store.as_str().to_owned());
         let rows = self.fetch_all(statement).await?;
@@ -36,9 +36,11 @@ statements! {
                 FROM products t JOIN variants v ON v.product = t.id WHERE t.store = $1
             UNION ALL SELECT 'orders', to_jsonb(t)::text FROM orders t WHERE t.store = $1
             UNION ALL SELECT 'customers', to_jsonb(t)::text FROM customers t WHERE t.store = $1
+            UNION ALL SELECT 'employees', to_jsonb(t)::text FROM employees t WHERE t.store = $1
             UNION ALL SELECT 'promotions', (to_jsonb(t) - 'look_at' - 'looked_in')::text
                 FROM promotions t WHERE t.store = $1
-            UNION ALL SELECT 'links', to_jsonb(t)::text FROM links t
+            UNION ALL SELECT 'links', (to_jsonb(t) || jsonb_build_object('retired_at', t.retired_at IS NOT NULL))::text
+                FROM links t
                 WHERE t.connection IN (SELECT id FROM connections WHERE store = $1)
             UNION ALL
             SELECT 'events', jsonb_build_array(t.sequence, encode(t.event_id, 'hex'), t.entity, t.action)::text

@@ -94,7 +94,10 @@ const OF_THE_DATA: [&str; 8] = ["21", "22", "23", "27", "39", "44", "54", "P0"];
 const OF_THE_SETUP: [(&str, &str); 5] = [
     ("28", "correct the login or its password in the store's URL"),
     ("3D", "create the database, or correct its name in the store's URL"),
-    ("42501", "make the login a member of tillflow_pipeline, as migrations/README.md says"),
+    (
+        "42501",
+        "make the login a member of tillflow_pipeline, and that of gateway of tillflow_tenant too, as migrations/README.md says",
+    ),
     ("42", MIGRATE),
     ("3F", MIGRATE),
 ];

@@ -4,6 +4,7 @@
 //! round trips. Every call has a time limit, and every error states if a retry can help.
 
 mod access_tokens;
+mod api_keys;
 mod apply;
 mod call_budgets;
 mod changes;
@@ -25,6 +26,7 @@ mod error;
 mod event_outcomes;
 mod events;
 mod fetch_cursors;
+mod idempotency;
 mod links;
 mod listed_objects;
 mod match_queue;
@@ -33,6 +35,8 @@ mod migrations;
 mod mirrors;
 mod outcomes;
 mod parked;
+mod people;
+mod personal;
 mod promotions;
 mod provision;
 mod rebuild;
@@ -40,9 +44,11 @@ mod row;
 mod sessions;
 mod show;
 mod statement;
+mod tenancy;
 mod vault;
 
 pub use access_tokens::IssuedToken;
+pub use api_keys::{ApiKey, NewApiKey, StoredApiKey};
 pub use apply::ApplyTransaction;
 pub use call_budgets::CallBudgetRow;
 pub use changes::{ChangeListener, Changed};
@@ -59,16 +65,21 @@ pub use digest::Digest;
 pub use error::StoreError;
 pub use event_outcomes::EventOutcomeRow;
 pub use events::EventRow;
+pub use idempotency::{BegunRequest, KeptResponse, RequestKey};
 pub use links::LinkKey;
 pub use match_queue::{DueVariant, LinkedItem, MatchVariant};
 pub use matches::{MatchEnd, MatchFilter, MatchRow, ProposedMatch};
 pub use model::{Connection, Health, KnownObject, ListedObject, Rules};
 pub use outcomes::{DeliveryOutcome, OutcomesIn};
 pub use parked::ParkedNotice;
-pub use promotions::{LookedAt, PromotionLine, PromotionToLookAt};
+pub use people::EmployeeLine;
+pub use promotions::{LookedAt, PriceLine, PriceLink, PromotionLine, PromotionToLookAt};
 pub use provision::{LocationSetup, StoreSetup};
 pub use rebuild::{Difference, RebuildRun, Rebuilding, StoreToRebuild, Wrong};
 pub use show::{DetailsLine, LevelLine, MirrorLine, StoreView};
+pub use tenancy::{
+    ConnectionEdit, ConnectionSettings, Edited, LatestPart, LocationRow, Part, StoreRow, Tenancy,
+};
 pub use vault::{Sealed, Vault, VaultError};
 
 use error::{ANSWER_GRACE, within};

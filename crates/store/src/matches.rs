@@ -5,7 +5,7 @@ use crate::{
     columns::{id, id_or_null, signed, time, time_or_null, unreadable},
     conflicts::storable,
     match_queue::score,
-    statement::{query, statements},
+    statement::{Bound, query, statements},
 };
 use model::{
     Conflict, ConnectionId, DeliveryId, ExternalId, Instruction, MatchedLink, Origin, PlatformName, StoreId,
@@ -149,7 +149,7 @@ impl Store {
 
     /// Returns one match; `None` if there is none with that number.
     pub async fn match_by_id(&self, id: i64) -> Result<Option<MatchRow>, StoreError> {
-        self.fetch_optional(query(ONE).bind(id)).await?.map(|row| read(&row)).transpose()
+        self.fetch_optional(one(id)).await?.map(|row| read(&row)).transpose()
     }
 
     /// Returns the number of matches that wait for a person, counted up to [`LISTED_ROWS`].
@@ -263,7 +263,22 @@ fn small(score: Score) -> Result<i16, StoreError> {
     i16::try_from(score.per_mille()).map_err(|_| StoreError::refused("the score is too high"))
 }
 
-fn read(row: &PgRow) -> Result<MatchRow, StoreError> {
+/// Builds the statement that lists matches of a store with numbers below `below`, the latest first.
+pub(crate) fn of_store(store: &StoreId, filter: &MatchFilter, below: i64, limit: i64) -> Bound {
+    query(OF_STORE)
+        .bind(store.as_str().to_owned())
+        .bind(filter.connection.as_ref().map(|connection| connection.as_str().to_owned()))
+        .bind(filter.states.iter().map(|state| state.as_str()).collect::<Vec<_>>())
+        .bind(below)
+        .bind(limit)
+}
+
+/// Builds the statement that looks up one match.
+pub(crate) fn one(id: i64) -> Bound {
+    query(ONE).bind(id)
+}
+
+pub(crate) fn read(row: &PgRow) -> Result<MatchRow, StoreError> {
     let state = MatchState::parse(row.try_get("state")?).ok_or_else(|| unreadable("state"))?;
     let reasons: Vec<String> = row.try_get("reasons")?;
     let reasons = reasons.iter().map(|code| MatchReason::parse(code)).collect::<Option<Vec<_>>>();
@@ -343,6 +358,12 @@ statements! {
         "WHERE ($1::text IS NULL OR m.store = $1) AND ($2::text IS NULL OR m.connection = $2)
             AND (cardinality($3::text[]) = 0 OR m.state = ANY($3))
          ORDER BY m.id DESC LIMIT $4"
+    );
+
+    const OF_STORE: Any(text, text, text[], int8, int8) = matches!(
+        "WHERE m.store = $1 AND ($2::text IS NULL OR m.connection = $2)
+            AND (cardinality($3::text[]) = 0 OR m.state = ANY($3)) AND m.id < $4
+         ORDER BY m.id DESC LIMIT $5"
     );
 
     const ONE: ByKey(int8) = matches!("WHERE m.id = $1");

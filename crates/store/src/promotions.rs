@@ -1,14 +1,14 @@
-//! Promotions that have to be looked at, because they may begin or end.
+//! Promotions that have to be looked at, because they may begin or end; and what people read of promotions and prices.
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
     apply::promotions::activity,
-    columns::{id, time},
+    columns::{id, id_or_null, money, time},
     row::Row as _,
     statement::{query, statements},
 };
 use model::{
-    ConnectionId, Origin, PlatformName, PromotionId, StoreId, Timestamp,
+    ConnectionId, ExternalId, Money, Origin, PlatformName, PromotionId, StoreId, Timestamp, VariantId,
     promotion::{Activity, Promotion},
 };
 
@@ -62,7 +62,42 @@ pub struct PromotionLine {
     pub zone: String,
 }
 
+/// A variant of a store with its price, as one connection has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriceLine {
+    /// Our id of the variant.
+    pub variant: VariantId,
+    /// The title of the product; `None` if no platform reported one.
+    pub title: Option<String>,
+    /// The price without promotions; `None` if there is none.
+    pub price: Option<Money>,
+    /// The name of the store's time zone, as it was entered.
+    pub zone: String,
+    /// The connection, and its platform's ids of the product and of the variant; `None` if no connection has it.
+    pub linked: Option<PriceLink>,
+}
+
+/// The link of a connection to a variant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriceLink {
+    /// The platform.
+    pub platform: PlatformName,
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The platform's id of the product; `None` if the product itself isn't linked.
+    pub product: Option<ExternalId>,
+    /// The platform's id of the variant.
+    pub variant: ExternalId,
+}
+
 impl Store {
+    /// Returns the variants of a store with a merchant's number, once for each connection that has them; at most
+    /// [`LISTED_ROWS`].
+    pub async fn prices_of(&self, store: &StoreId, sku: &str) -> Result<Vec<PriceLine>, StoreError> {
+        let statement = query(PRICES).bind(store.as_str().to_owned()).bind(sku.to_owned()).bind(LISTED_ROWS);
+        self.fetch_all(statement).await?.iter().map(price_line).collect()
+    }
+
     /// Returns the promotions of a store that exist, at most [`LISTED_ROWS`].
     pub async fn promotions_of(&self, store: &StoreId) -> Result<Vec<PromotionLine>, StoreError> {
         let statement = query(OF_STORE).bind(store.as_str().to_owned()).bind(LISTED_ROWS);
@@ -127,7 +162,37 @@ impl Store {
     }
 }
 
+fn price_line(row: &sqlx::postgres::PgRow) -> Result<PriceLine, StoreError> {
+    let connection: Option<ConnectionId> = id_or_null(row, "connection")?;
+    let linked = connection.map(|connection| {
+        Ok::<_, StoreError>(PriceLink {
+            platform: id(row, "platform")?,
+            connection,
+            product: id_or_null(row, "product_external")?,
+            variant: id(row, "variant_external")?,
+        })
+    });
+    Ok(PriceLine {
+        variant: id(row, "variant")?,
+        title: row.value("title")?,
+        price: money(row, "price_minor", "price_currency")?,
+        zone: row.value("timezone")?,
+        linked: linked.transpose()?,
+    })
+}
+
 statements! {
+    const PRICES: ByKey(text, text, int8) = "
+        SELECT v.id AS variant, p.title, v.price_minor, v.price_currency, s.timezone, c.platform, l.connection,
+            l.external AS variant_external, o.external AS product_external
+        FROM variants v JOIN products p ON p.id = v.product JOIN stores s ON s.id = v.store
+        LEFT JOIN links l ON l.internal = v.id AND l.kind = 'variant' AND l.retired_at IS NULL
+        LEFT JOIN connections c ON c.id = l.connection
+        LEFT JOIN links o ON o.internal = v.product AND o.kind = 'product' AND o.connection = l.connection
+            AND o.retired_at IS NULL
+        WHERE v.store = $1 AND left(v.sku, 255) = left($2, 255) AND v.sku = $2
+        ORDER BY v.id, c.platform, l.connection, l.external, o.external LIMIT $3";
+
     const OF_STORE: ByKey(text, int8) = "
         SELECT c.platform, p.connection, p.body, p.is_active, p.active_since, s.timezone
         FROM promotions p JOIN stores s ON s.id = p.store JOIN connections c ON c.id = p.connection

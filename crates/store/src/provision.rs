@@ -1,7 +1,7 @@
 //! Set-up of tenants, stores, locations and connections.
 
 use crate::{
-    Connection, Sealed, Store, StoreError,
+    Connection, Edited, Sealed, Store, StoreError,
     access_tokens::DISCARD_SEALED_OTHERWISE,
     columns::{id, json, signed},
     connection_states::{Owner, Refused, begin_anew},
@@ -73,25 +73,46 @@ impl Store {
     /// and isn't written here. The rule for first contacts and the ignored locations are written only when the
     /// connection is created. The state is never written, but a change resets it to ok until a call shows otherwise.
     pub async fn upsert_connection(&self, connection: &Connection) -> Result<(), StoreError> {
+        self.edit_connection(connection, None).await.map(drop)
+    }
+
+    /// Like [`Store::upsert_connection`], if the settings have the revision `from`: another one changes nothing, and so
+    /// does a revision of a connection that doesn't exist.
+    pub(crate) async fn edit_connection(
+        &self,
+        connection: &Connection,
+        from: Option<i64>,
+    ) -> Result<Edited, StoreError> {
         let credentials =
             Credentials { token: connection.token.clone(), secrets: connection.secrets.clone() };
         let plain = json(&credentials)?;
         let sealed = self.vault.seal(&connection.tenant, &connection.id, CREDENTIALS, plain.as_bytes())?;
         // Boxed: otherwise the future of every caller that sets up many things would include this large one.
-        Box::pin(self.write_connection(connection, upsert(connection, sealed)?)).await
+        Box::pin(self.write_connection(connection, upsert(connection, sealed)?, from)).await
     }
 
-    async fn write_connection(&self, connection: &Connection, statement: Bound) -> Result<(), StoreError> {
+    async fn write_connection(
+        &self,
+        connection: &Connection,
+        statement: Bound,
+        from: Option<i64>,
+    ) -> Result<Edited, StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let refused = within(self.limit, Refused::lock(&mut transaction, &connection.id)).await?;
         let known = query(LOCK_CONNECTION).bind(connection.id.as_str());
         let known = within(self.limit, known.fetch_optional(&mut *transaction)).await?;
-        let written = within(self.limit, statement.execute(&mut *transaction)).await.map_err(one_account)?;
-        if written.rows_affected() != 1 {
+        if let Some(from) = from {
+            let Some(known) = &known else { return Ok(Edited::Missing) };
+            if known.try_get::<i64, _>("revision")? != from {
+                return Ok(Edited::Stale);
+            }
+        }
+        let written = within(self.limit, statement.fetch_optional(&mut *transaction)).await;
+        let Some(written) = written.map_err(one_account)? else {
             return Err(StoreError::refused(
                 "the connection belongs to another store or platform, or there is no such store",
             ));
-        }
+        };
         // Credentials that can't be opened because their key is missing count as changed.
         let is_changed = |row: &PgRow| {
             !connections::read(row, &self.vault).is_ok_and(|known| known.is_set_up_like(connection))
@@ -100,7 +121,8 @@ impl Store {
             let owner = Owner { tenant: connection.tenant.clone(), store: connection.store.clone() };
             within(self.limit, begin_anew(&mut transaction, &owner, &connection.id, refused)).await?;
         }
-        within(self.limit, transaction.commit()).await
+        within(self.limit, transaction.commit()).await?;
+        Ok(Edited::Done(written.try_get("revision")?))
     }
 
     /// Links a platform's location to one of the store's locations. Refuses a location of another store, a change of an
@@ -276,5 +298,6 @@ statements! {
             default_location = excluded.default_location,
             requests_per_minute = excluded.requests_per_minute, rules = excluded.rules,
             credentials = excluded.credentials, key_id = excluded.key_id, updated_at = now()
-        WHERE c.store = excluded.store AND c.platform = excluded.platform";
+        WHERE c.store = excluded.store AND c.platform = excluded.platform
+        RETURNING c.revision";
 }

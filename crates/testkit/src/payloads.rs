@@ -5,9 +5,9 @@ use model::{
     TierUnit, VariantDetails,
 };
 use model::{
-    Currency, Customer, ExternalId, InventoryReport, Money, Order, OrderLine, OrderStatus, Patch, Payload,
-    Payment, PaymentKind, PaymentLabel, Product, ProductStatus, Quantity, Refund, RefundLine, Settlement,
-    StockedAt, TaxLine, Timestamp, Variant,
+    Currency, Customer, Employee, ExternalId, InventoryReport, Money, Order, OrderLine, OrderStatus, Patch,
+    Payload, Payment, PaymentKind, PaymentLabel, Product, ProductStatus, Quantity, Refund, RefundLine,
+    Settlement, StockedAt, TaxLine, Timestamp, Variant, Workplaces,
     promotion::{
         Bound, Condition, Percent, Period, Promotion, Recurrence, Reward, Schedule, Scope, Stacking, Target,
         Targets, TimeOfDay, Unit, WeekDays, Window,
@@ -241,6 +241,22 @@ pub fn customer() -> impl Strategy<Value = Customer> {
     )
 }
 
+/// Employees with any texts.
+pub fn employee() -> impl Strategy<Value = Employee> {
+    let texts = (patch(text()), patch(text()), patch(text()));
+    let workplaces = prop_oneof![Just(Workplaces::All), vec(external(), 0..4).prop_map(Workplaces::Named),];
+    (external(), texts, option::of(vec(text(), 0..4)), option::of(any::<bool>()), option::of(workplaces))
+        .prop_map(|(external, (name, email, phone), roles, is_active, workplaces)| Employee {
+            external,
+            name,
+            email,
+            phone,
+            roles,
+            is_active,
+            workplaces,
+        })
+}
+
 fn time_of_day() -> impl Strategy<Value = TimeOfDay> {
     (0..24_u32, 0..60_u32).prop_map(|(hour, minute)| {
         TimeOfDay::parse(&format!("{hour:02}:{minute:02}")).expect("a time of day")
@@ -340,6 +356,7 @@ pub fn payload() -> impl Strategy<Value = Payload> {
         order().prop_map(Payload::Order),
         customer().prop_map(Payload::Customer),
         promotion().prop_map(Payload::Promotion),
+        employee().prop_map(Payload::Employee),
         stocked.prop_map(Payload::Stocked),
     ]
 }

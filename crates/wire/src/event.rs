@@ -3,6 +3,7 @@
 mod account;
 mod catalog;
 pub(crate) mod details;
+mod employee;
 mod promotion;
 mod sales;
 mod settlement;
@@ -240,6 +241,7 @@ impl From<&Payload> for pb::event::Payload {
             Payload::Inventory(report) => Self::Inventory(report.into()),
             Payload::Order(order) => Self::Order(order.into()),
             Payload::Customer(customer) => Self::Customer(customer.into()),
+            Payload::Employee(employee) => Self::Employee(employee.into()),
             Payload::Promotion(promotion) | Payload::Activity { promotion, .. } => {
                 Self::Promotion(promotion.into())
             }
@@ -255,6 +257,7 @@ impl From<&Payload> for pb::event::Payload {
                     EntityKind::Order => pb::EntityKind::Order,
                     EntityKind::Customer => pb::EntityKind::Customer,
                     EntityKind::Promotion => pb::EntityKind::Promotion,
+                    EntityKind::Employee => pb::EntityKind::Employee,
                     EntityKind::Account => pb::EntityKind::Account,
                 };
                 Self::Deleted(pb::Deleted { entity: entity.into(), external: external.to_string() })
@@ -271,6 +274,7 @@ impl TryFrom<pb::event::Payload> for Payload {
             pb::event::Payload::Inventory(report) => Self::Inventory(report.try_into()?),
             pb::event::Payload::Order(order) => Self::Order(order.try_into()?),
             pb::event::Payload::Customer(customer) => Self::Customer(customer.try_into()?),
+            pb::event::Payload::Employee(employee) => Self::Employee(employee.try_into()?),
             pb::event::Payload::Promotion(promotion) => Self::Promotion(promotion.try_into()?),
             pb::event::Payload::Stocked(stocked) => Self::Stocked(stocked.try_into()?),
             pb::event::Payload::Account(notice) => Self::Account(notice.try_into()?),
@@ -286,6 +290,7 @@ impl TryFrom<pb::event::Payload> for Payload {
                     pb::EntityKind::Order => EntityKind::Order,
                     pb::EntityKind::Customer => EntityKind::Customer,
                     pb::EntityKind::Promotion => EntityKind::Promotion,
+                    pb::EntityKind::Employee => EntityKind::Employee,
                     pb::EntityKind::Account => EntityKind::Account,
                 };
                 Self::Deleted { entity, external: ExternalId::new(&deleted.external).at("deleted.external")? }

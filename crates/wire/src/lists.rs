@@ -69,6 +69,8 @@ const SETTLEMENT: Fields = Fields(&[
 ]);
 const ORDER: Fields = Fields(&[(13, Many(size_of::<pb::OrderLine>(), &NONE)), (15, One(&SETTLEMENT))]);
 const CUSTOMER: Fields = Fields(&[(6, One(&TEXTS))]);
+const WORKPLACES: Fields = Fields(&[(2, Many(size_of::<String>(), &NONE))]);
+const EMPLOYEE: Fields = Fields(&[(5, One(&TEXTS)), (7, One(&WORKPLACES))]);
 // Lists of numbers take four bytes of memory for each byte of the message at most: they aren't counted.
 const PROMOTION: Fields = Fields(&[
     (4, Many(size_of::<pb::PromotionPeriod>(), &NONE)),
@@ -95,6 +97,7 @@ const EVENT: Fields = Fields(&[
     (14, Many(size_of::<pb::Link>(), &NONE)),
     (20, One(&STOCKED)),
     (25, One(&PROMOTION)),
+    (41, One(&EMPLOYEE)),
 ]);
 const DELIVERIES: Fields = Fields(&[(1, Many(size_of::<pb::Delivery>(), &DELIVERY))]);
 const EVENTS: Fields =

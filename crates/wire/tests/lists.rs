@@ -39,8 +39,19 @@ fn is_refused<T>(read: &Result<T, DecodeError>) -> bool {
 
 #[test]
 fn lists_of_empty_elements_are_refused_wherever_they_are() {
-    let event: [&[u64]; 9] =
-        [&[9, 8], &[9, 7, 1], &[11, 13], &[12, 6, 1], &[14], &[20, 2], &[25, 4], &[25, 7], &[25, 8]];
+    let event: [&[u64]; 11] = [
+        &[9, 8],
+        &[9, 7, 1],
+        &[11, 13],
+        &[12, 6, 1],
+        &[14],
+        &[20, 2],
+        &[25, 4],
+        &[25, 7],
+        &[25, 8],
+        &[41, 5, 1],
+        &[41, 7, 2],
+    ];
     for path in event {
         let within = |outer: u64| bomb(&[&[outer], path].concat());
         assert!(is_refused(&wire::decode_event(bomb(path))), "{path:?}");

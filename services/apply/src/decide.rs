@@ -7,11 +7,14 @@ mod account;
 mod clock;
 mod contact;
 mod currency;
+mod employee;
+mod gone;
 mod identity;
 mod inventory;
 mod keys;
 mod link_candidates;
 mod links;
+mod listing;
 mod locations;
 mod matched;
 mod oversell;
@@ -25,8 +28,8 @@ use model::{
     BaselineRule, Conflict, ConflictEnd, ConnectionId, DroppedInput, EntityKind, Event, ExternalId,
     LocationId, Mirror, Outcome, Partition, Payload, Position, ProductId, Quantity, VariantId,
     record::{
-        Applied, CatalogRow, Changes, CustomerRow, Effect, Erasure, EventOutcome, Facts, Movement,
-        MovementReason, OrderRow, ProductRow, PromotionRow, VariantRow, WriteLogEntry,
+        Applied, CatalogRow, Changes, CustomerRow, Effect, EmployeeRow, Erasure, EventOutcome, ExternalKey,
+        Facts, Movement, MovementReason, OrderRow, ProductRow, PromotionRow, VariantRow, WriteLogEntry,
     },
 };
 use stage::{Reject, RejectClass};
@@ -49,6 +52,10 @@ enum Write {
     VariantLink(ExternalId, Option<VariantId>),
     ItemLink(ExternalId, Option<VariantId>),
     LocationLink(ExternalId, LocationId),
+    /// The platform's product of a linked variant.
+    VariantListed(ExternalId, ExternalId),
+    /// The platform's product of a linked item.
+    ItemListed(ExternalId, ExternalId),
     Mirror(Mirror),
     Level {
         variant: VariantId,
@@ -62,6 +69,7 @@ enum Write {
     Order(OrderRow),
     Customer(CustomerRow),
     Promotion(PromotionRow),
+    Employee(EmployeeRow),
     Conflict(Conflict),
     ConflictEnd(ConflictEnd),
     Rule(BaselineRule),
@@ -248,6 +256,10 @@ impl Fold {
                 self.facts.links.locations.insert(key.clone(), location.clone());
                 self.changes.links.locations.insert(key, location);
             }
+            Write::VariantListed(external, product) => {
+                self.list_variant((connection(), external), product);
+            }
+            Write::ItemListed(external, product) => self.list_item((connection(), external), product),
             Write::Mirror(mirror) => {
                 self.end_conflicts_about(&mirror, event);
                 self.set_mirror(mirror);
@@ -289,6 +301,10 @@ impl Fold {
                 self.facts.promotions.insert(row.id.clone(), row.clone());
                 self.changes.promotions.insert(row.id.clone(), row);
             }
+            Write::Employee(row) => {
+                self.facts.employees.insert(row.id.clone(), row.clone());
+                self.changes.employees.insert(row.id.clone(), row);
+            }
             Write::Conflict(conflict) => {
                 let found = self.facts.connections.entry(conflict.connection.clone()).or_default();
                 found.open.insert(conflict.kind);
@@ -304,11 +320,16 @@ impl Fold {
         }
     }
 
-    /// Erases the customers among the facts; the store erases all others of the connection in the same commit.
+    /// Erases the customers and employees among the facts; the store erases all others of the connection in the same
+    /// commit.
     fn erase_account(&mut self, connection: ConnectionId, erasure: Erasure) {
         for row in self.facts.customers.values_mut().filter(|row| row.connection == connection) {
             *row = row.erased(erasure);
             self.changes.customers.insert(row.id.clone(), row.clone());
+        }
+        for row in self.facts.employees.values_mut().filter(|row| row.connection == connection) {
+            *row = row.erased(erasure);
+            self.changes.employees.insert(row.id.clone(), row.clone());
         }
         let asked = self.changes.erased.entry(connection).or_insert(erasure);
         asked.version = asked.version.max(erasure.version);
@@ -340,6 +361,20 @@ impl Fold {
         }
         self.changes.links.variants.insert(key, variant);
     }
+
+    fn list_variant(&mut self, key: ExternalKey, product: ExternalId) {
+        let variant = self.facts.links.variants.get(&key).cloned();
+        self.changes.links.variants.insert(key.clone(), variant);
+        self.facts.links.variant_products.insert(key.clone(), product.clone());
+        self.changes.links.variant_products.insert(key, product);
+    }
+
+    fn list_item(&mut self, key: ExternalKey, product: ExternalId) {
+        let variant = self.facts.links.items.get(&key).cloned();
+        self.changes.links.items.insert(key.clone(), variant);
+        self.facts.links.item_products.insert(key.clone(), product.clone());
+        self.changes.links.item_products.insert(key, product);
+    }
 }
 
 fn decide(event: &Event, view: &View<'_>) -> Result<Decision, Reject> {
@@ -349,6 +384,7 @@ fn decide(event: &Event, view: &View<'_>) -> Result<Decision, Reject> {
         Payload::Product(product) => product::reported(event, product, view),
         Payload::Order(order) => Ok(sales::order(event, order, view)),
         Payload::Customer(customer) => Ok(sales::customer(event, customer, view)),
+        Payload::Employee(employee) => Ok(employee::reported(event, employee, view)),
         Payload::Promotion(promotion) => Ok(promotion::reported(event, promotion, view)),
         Payload::Activity { promotion, activity } => {
             Ok(promotion::started_or_ended(event, promotion, *activity, view))
@@ -360,6 +396,7 @@ fn decide(event: &Event, view: &View<'_>) -> Result<Decision, Reject> {
             EntityKind::Inventory => inventory::untracked(event, external, view),
             EntityKind::Order => Ok(sales::order_deleted(event, external, view)),
             EntityKind::Customer => Ok(sales::customer_deleted(event, external, view)),
+            EntityKind::Employee => Ok(employee::deleted(event, external, view)),
             EntityKind::Promotion => Ok(promotion::deleted(event, external, view)),
             EntityKind::Account => Ok(Decision::of(Outcome::Unchanged, "an account is never deleted")),
         },
@@ -407,8 +444,22 @@ fn catalog_row(write: &Write) -> Option<CatalogRow> {
 }
 
 fn without_personal_data(mut event: Event) -> Event {
-    if let Payload::Customer(customer) = &event.payload {
-        event.payload = Payload::Customer(customer.without_personal_data());
+    match &event.payload {
+        Payload::Customer(customer) => {
+            event.payload = Payload::Customer(customer.without_personal_data());
+        }
+        Payload::Employee(employee) => {
+            event.payload = Payload::Employee(employee.without_personal_data());
+        }
+        Payload::Product(_)
+        | Payload::Inventory(_)
+        | Payload::Order(_)
+        | Payload::Promotion(_)
+        | Payload::Activity { .. }
+        | Payload::Stocked(_)
+        | Payload::Account(_)
+        | Payload::Instruction { .. }
+        | Payload::Deleted { .. } => {}
     }
     event
 }

@@ -172,6 +172,7 @@ impl Rebuilt {
             Payload::Product(_)
             | Payload::Inventory(_)
             | Payload::Customer(_)
+            | Payload::Employee(_)
             | Payload::Promotion(_)
             | Payload::Activity { .. }
             | Payload::Stocked(_)

@@ -107,6 +107,7 @@ pub(crate) fn located(event: &Event) -> Vec<&ExternalId> {
         Payload::Product(_)
         | Payload::Order(_)
         | Payload::Customer(_)
+        | Payload::Employee(_)
         | Payload::Promotion(_)
         | Payload::Activity { .. }
         | Payload::Account(_)

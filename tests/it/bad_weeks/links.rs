@@ -7,7 +7,7 @@ use testkit::{Account, Program, World, eventually};
 
 impl Shop<'_> {
     /// The store's variant that the platform's variant is linked to; empty if there is none.
-    async fn linked(&self, account: &Account, variant: &str) -> String {
+    pub(super) async fn linked(&self, account: &Account, variant: &str) -> String {
         let statement = format!(
             "SELECT internal FROM links WHERE connection = '{}' AND kind = 'variant' AND external = '{variant}' \
              AND retired_at IS NULL",

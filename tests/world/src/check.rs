@@ -12,7 +12,7 @@ use crate::{
     world::{CANARY, World},
 };
 pub(crate) use listed::complete_read;
-use listed::{lacks_many, listed_shops_agree};
+use listed::{lacks_many, listed_shops_agree, what_was_deleted_is_retired};
 use model::{
     Attention, ConflictKind, FieldMirror, FieldValue, LevelKey, Mirror, MirrorKey, MirrorKind, Phase,
     ProductText, sku_key,
@@ -122,6 +122,7 @@ pub(crate) fn at_rest(world: &mut World) {
     events_ended(world, &mut found);
     numbers_link(world, &mut found);
     listed_shops_agree(world, &mut found);
+    what_was_deleted_is_retired(world, &mut found);
     ledger_sums(world, &mut found);
     nobody_is_left(world, &mut found);
     replay::is_the_same(world, &mut found);

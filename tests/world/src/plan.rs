@@ -211,15 +211,13 @@ impl Plan {
         let has_decimals = rng.random_ratio(1, 4);
         let speaks_json = rng.random_ratio(1, 2);
         let is_json = |kind: &Kind| kind.speaks_json(speaks_json);
-        let mut is_one_product = shops.iter().all(is_json) && rng.random_ratio(1, 3);
+        let is_one_product = shops.iter().all(is_json) && rng.random_ratio(1, 3);
         // Of its own, so that the weeks of all other shops don't depend on it.
         let mut of_lists = StdRng::seed_from_u64(seed ^ OF_LISTS);
         if of_lists.random_ratio(1, 3) {
             shops.push([Kind::Blaze, Kind::Flowhub, Kind::Leaflogix][of_lists.random_range(0..3)]);
             goods += 1;
         }
-        // Its products would be one of the store's, and their deletions then retire no variant (semantics, gaps).
-        is_one_product &= !shops.iter().any(|kind| kind.has_one_variant());
         let lists = ListsPlan::draw(&mut of_lists);
         let mut draw = Draw { rng, shops, goods, places, has_decimals };
         let mut shops = draw.shops();

@@ -6,8 +6,8 @@ use model::{
     LocationId, Mirror, MirrorKey, MirrorKind, MirrorValue, Partition, Position, ProductText, Settled,
     StoreId, Timestamp, VariantId,
     record::{
-        Changes, ConnectionFacts, CustomerRow, Effect, Facts, FirstKeys, Links, Mirrors, Movement, OrderRow,
-        Ours, ProductRow, RowKeys, SkuCandidate, VariantRow, WriteLogEntry,
+        Changes, ConnectionFacts, CustomerRow, Effect, EmployeeRow, ExternalKey, Facts, FirstKeys, Links,
+        Mirrors, Movement, OrderRow, Ours, ProductRow, RowKeys, SkuCandidate, VariantRow, WriteLogEntry,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +34,7 @@ pub(crate) struct Record {
     pub(crate) variants: BTreeMap<VariantId, VariantRow>,
     pub(crate) orders: BTreeMap<model::OrderId, OrderRow>,
     pub(crate) customers: BTreeMap<model::CustomerId, CustomerRow>,
+    pub(crate) employees: BTreeMap<model::EmployeeId, EmployeeRow>,
     pub(crate) open: BTreeSet<Open>,
     pub(crate) movements: Vec<Movement>,
     pub(crate) applied: Vec<model::record::Applied>,
@@ -84,6 +85,12 @@ impl Record {
                 facts.links.items.insert(key.clone(), variant.clone());
             }
         }
+        copy_keys(
+            keys.links.variants.keys(),
+            &self.links.variant_products,
+            &mut facts.links.variant_products,
+        );
+        copy_keys(keys.links.items.keys(), &self.links.item_products, &mut facts.links.item_products);
         for (store, number) in &keys.skus {
             let has = |row: &&VariantRow| {
                 row.sku.as_ref().is_some_and(|sku| sku.value == *number) && row.store == *store
@@ -125,6 +132,7 @@ impl Record {
                 facts.links.items.insert(key.clone(), variant.clone());
             }
         }
+        copy(&keys.links, &self.links.item_products, &mut facts.links.item_products);
         for (key, product) in &self.links.products {
             if keys.products_of.contains(product) {
                 facts.links.products.insert(key.clone(), product.clone());
@@ -133,11 +141,19 @@ impl Record {
         let is_asked = |variant: &VariantId| {
             self.variants.get(variant).is_some_and(|row| keys.products_of.contains(&row.product))
         };
-        for (key, variant) in self.links.variants.iter().filter(|(_, variant)| is_asked(variant)) {
-            facts.links.variants.insert(key.clone(), variant.clone());
-        }
-        for (key, variant) in self.links.items.iter().filter(|(_, variant)| is_asked(variant)) {
-            facts.links.items.insert(key.clone(), variant.clone());
+        let is_listed = |key: &ExternalKey, listings: &BTreeMap<ExternalKey, ExternalId>| {
+            listings.get(key).is_some_and(|it| keys.listed_by.contains(&(key.0.clone(), it.clone())))
+        };
+        let (own, to) = (&self.links, &mut facts.links);
+        for (from, listings, to, listed) in [
+            (&own.variants, &own.variant_products, &mut to.variants, &mut to.variant_products),
+            (&own.items, &own.item_products, &mut to.items, &mut to.item_products),
+        ] {
+            let live = from.iter().filter(|(key, variant)| is_asked(variant) || is_listed(key, listings));
+            for (key, variant) in live {
+                to.insert(key.clone(), variant.clone());
+                listed.extend(listings.get(key).map(|product| (key.clone(), product.clone())));
+            }
         }
         copy(&keys.levels, &self.levels, &mut facts.levels);
         copy(&keys.products, &self.products, &mut facts.products);
@@ -147,6 +163,7 @@ impl Record {
         }
         copy(&keys.orders, &self.orders, &mut facts.orders);
         copy(&keys.customers, &self.customers, &mut facts.customers);
+        copy(&keys.employees, &self.employees, &mut facts.employees);
     }
 
     /// Writes the decided changes.
@@ -172,12 +189,15 @@ impl Record {
         for (key, variant) in changes.links.items {
             relink(&mut self.links.items, key, variant);
         }
+        self.links.variant_products.extend(changes.links.variant_products);
+        self.links.item_products.extend(changes.links.item_products);
         changes.mirrors.iter().for_each(|mirror| self.mirrors.insert(mirror));
         self.levels.extend(changes.levels);
         self.products.extend(changes.products);
         self.variants.extend(changes.variants);
         self.orders.extend(changes.orders);
         self.customers.extend(changes.customers.clone());
+        self.employees.extend(changes.employees.clone());
         self.movements.extend(changes.movements);
         self.applied.extend(changes.applied.into_iter().map(|(_, applied)| applied));
         for (connection, rule) in changes.rules {
@@ -187,6 +207,10 @@ impl Record {
             let decided = &changes.customers;
             let of = self.customers.values_mut().filter(|row| row.connection == connection);
             for row in of.filter(|row| !decided.contains_key(&row.id)) {
+                *row = row.erased(erasure);
+            }
+            let of = self.employees.values_mut().filter(|row| row.connection == connection);
+            for row in of.filter(|row| !changes.employees.contains_key(&row.id)) {
                 *row = row.erased(erasure);
             }
         }
@@ -332,10 +356,13 @@ impl Record {
                 target.level = at.and_then(|at| self.levels.get(&at).copied());
             }
             Mirror::Price(key, mirror) => {
+                let of = (key.connection.clone(), key.external.clone());
+                let listing = self.links.variants.get(&of).and(self.links.variant_products.get(&of));
                 let row = mirror.internal.as_ref().and_then(|variant| self.variants.get(variant));
                 target.price = row.and_then(|row| row.price.as_ref()).map(|price| price.value);
                 let links = self.links.products.iter();
-                target.product = row.and_then(|row| {
+                target.product = listing.cloned().or_else(|| {
+                    let row = row?;
                     let mut of =
                         links.filter(|((by, _), product)| *by == key.connection && **product == row.product);
                     of.next().map(|((_, external), _)| external.clone())
@@ -432,16 +459,18 @@ pub(crate) fn place_of(location: &LocationId) -> usize {
 }
 
 fn copy<K: Ord + Clone, V: Clone>(keys: &BTreeSet<K>, from: &BTreeMap<K, V>, to: &mut BTreeMap<K, V>) {
-    to.extend(
-        keys.iter().filter_map(|key| from.get_key_value(key)).map(|(key, row)| (key.clone(), row.clone())),
-    );
+    copy_keys(keys.iter(), from, to);
 }
 
-fn relink<T>(
-    links: &mut BTreeMap<model::record::ExternalKey, T>,
-    key: model::record::ExternalKey,
-    to: Option<T>,
+fn copy_keys<'k, K: Ord + Clone + 'k, V: Clone>(
+    keys: impl Iterator<Item = &'k K>,
+    from: &BTreeMap<K, V>,
+    to: &mut BTreeMap<K, V>,
 ) {
+    to.extend(keys.filter_map(|key| from.get_key_value(key)).map(|(key, row)| (key.clone(), row.clone())));
+}
+
+fn relink<T>(links: &mut BTreeMap<ExternalKey, T>, key: ExternalKey, to: Option<T>) {
     match to {
         Some(to) => drop(links.insert(key, to)),
         None => drop(links.remove(&key)),

@@ -86,7 +86,7 @@ const PUBLISHERS: &[(&str, &[&str])] = &[
     ("pos.foreign.RAW-1.17.abc", &["normalize", "transform", "apply", "fetch"]),
     ("pos.members.enrich.ghost", &["enrich", "transform"]),
     ("pos.foreign.APPLIED.17.abc", &["apply", "propagate"]),
-    ("pos.accept", &["propagate", "fetch", "operator"]),
+    ("pos.accept", &["propagate", "fetch", "gateway", "operator"]),
     ("pos.in.shop.till.sales", &["partner-till"]),
     ("pos.in.shop.till.a.b.c", &["partner-till"]),
     ("pos.in.shop.web.sales", &["partner-web"]),

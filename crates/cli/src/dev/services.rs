@@ -73,6 +73,23 @@ impl Services {
         Ok(starting.services)
     }
 
+    /// Adds a service.
+    pub(crate) async fn with<Run, Running>(
+        self,
+        name: &'static str,
+        servers: &Servers,
+        metrics: Metrics,
+        run: Run,
+    ) -> Result<Self, Failed>
+    where
+        Run: FnOnce(Service) -> Running,
+        Running: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        let mut starting = Starting { services: self, servers, metrics };
+        starting.service(name, run).await?;
+        Ok(starting.services)
+    }
+
     /// Waits until a service ends without having been stopped.
     pub(crate) async fn first_failure(&mut self) -> Failed {
         match self.tasks.join_next().await {

@@ -45,8 +45,7 @@ fn table(lines: &[PromotionLine], at: Timestamp) -> Table {
             Some(Change::Ends(at)) => format!("ends {at}"),
             None => "-".to_owned(),
         };
-        let conditions: Vec<String> =
-            promotion.conditions.iter().map(|condition| format!("{condition:?}").to_lowercase()).collect();
+        let conditions = conditions(promotion);
         table.row([
             line.platform.to_string(),
             promotion.external.to_string(),
@@ -54,15 +53,21 @@ fn table(lines: &[PromotionLine], at: Timestamp) -> Table {
             reward(promotion),
             state(line, at).to_owned(),
             next,
-            if conditions.is_empty() { "-".to_owned() } else { conditions.join(", ") },
+            if conditions.is_empty() { "-".to_owned() } else { conditions },
         ]);
     }
     table
 }
 
 /// The zone of the store, as those who watch its promotions read it.
-fn zone(line: &PromotionLine) -> Zone {
+pub(super) fn zone(line: &PromotionLine) -> Zone {
     Zone::parse(&line.zone).unwrap_or(Zone::UTC)
+}
+
+/// The names of the conditions beyond time and item; empty without any.
+pub(super) fn conditions(promotion: &Promotion) -> String {
+    let names = promotion.conditions.iter().map(|condition| format!("{condition:?}").to_lowercase());
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn state(line: &PromotionLine, at: Timestamp) -> &'static str {
@@ -73,7 +78,7 @@ fn state(line: &PromotionLine, at: Timestamp) -> &'static str {
     }
 }
 
-fn reward(promotion: &Promotion) -> String {
+pub(super) fn reward(promotion: &Promotion) -> String {
     match promotion.reward {
         Reward::PercentOff { percent, at_most: None } => format!("{percent} off"),
         Reward::PercentOff { percent, at_most: Some(most) } => format!("{percent} off, at most {most}"),

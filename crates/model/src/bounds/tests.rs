@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    Currency, ExternalId, OrderStatus,
+    Currency, Employee, ExternalId, OrderStatus, Workplaces,
     promotion::{Condition, Period, Schedule, Scope, Target},
 };
 
@@ -128,10 +128,23 @@ fn no_text_holds_the_character_that_postgres_refuses() {
         merged_into: None,
     };
     assert_eq!(beyond(&Payload::Customer(customer)), "/email");
+    let employee = Employee { roles: Some(vec!["a".to_owned(), "\0".to_owned()]), ..Employee::bare(id()) };
+    assert_eq!(beyond(&Payload::Employee(employee)), "/roles/1");
+    let employee = Employee { phone: set_to("\0", 1), ..Employee::bare(id()) };
+    assert_eq!(beyond(&Payload::Employee(employee)), "/phone");
 }
 
 #[test]
 fn lists_are_bounded() {
+    let roles = |count| Employee { roles: Some(vec!["r".to_owned(); count]), ..Employee::bare(id()) };
+    assert_eq!(beyond(&Payload::Employee(roles(ROLES_MAX))), "");
+    assert_eq!(beyond(&Payload::Employee(roles(ROLES_MAX + 1))), "/roles");
+    let works = |count| {
+        let workplaces = Some(Workplaces::Named(vec![id(); count]));
+        Payload::Employee(Employee { workplaces, ..Employee::bare(id()) })
+    };
+    assert_eq!(beyond(&works(WORKPLACES_MAX)), "");
+    assert_eq!(beyond(&works(WORKPLACES_MAX + 1)), "/workplaces");
     let tags = |count| in_product(|product| product.tags = Some(vec!["t".to_owned(); count]));
     assert_eq!((tags(TAGS_MAX), tags(TAGS_MAX + 1)), (String::new(), "/tags".to_owned()));
     let variants = |count| in_product(|product| product.variants = vec![variant(); count]);

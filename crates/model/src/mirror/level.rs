@@ -337,6 +337,13 @@ impl LevelMirror {
         self.schedule.refused = false;
     }
 
+    /// Removes the link of an item that the platform no longer has, and forgets the baseline. Nothing is due; once the item
+    /// is linked again it is read first, and its number is a first contact.
+    pub fn retire(&mut self) {
+        self.link(None);
+        self.baseline = Baseline::Unheard;
+    }
+
     /// Sets the number that the platform should hold: the store's level, floored to the platform's scale. Returns true
     /// if it changed.
     pub fn set_desired(

@@ -88,6 +88,24 @@ impl Targets {
     }
 }
 
+impl Targets {
+    /// Returns whether the promotion is for a variant of which only the ids of its product and of itself are known;
+    /// `None` if that depends on its categories, brand, vendor or collections.
+    pub fn cover_by_ids(&self, variant: &PricedVariant) -> Option<bool> {
+        let is_by_id = |target: &&Target| matches!(target, Target::Product(_) | Target::Variant(_));
+        let except = || self.except.iter();
+        if except().filter(is_by_id).any(|target| variant.is(target)) {
+            return Some(false);
+        }
+        let scope = Self { scope: self.scope.clone(), except: Vec::new() };
+        if !scope.cover(&variant.supposed_in(self.scope.targets())) {
+            return Some(false);
+        }
+        let is_sure = scope.cover(variant) && except().all(|target| is_by_id(&target));
+        is_sure.then_some(true)
+    }
+}
+
 /// Returns whether a variant is one of the targets of each kind that is named.
 fn covers_every_kind(targets: &[Target], variant: &PricedVariant) -> bool {
     let mut is_met = [None; Target::KINDS];
@@ -124,6 +142,21 @@ pub struct PricedVariant {
 }
 
 impl PricedVariant {
+    /// The variant, if it were in each category and collection among the targets, and of a brand and a vendor.
+    fn supposed_in(&self, targets: &[Target]) -> Self {
+        let mut supposed = self.clone();
+        for target in targets {
+            match target {
+                Target::Category(id) => supposed.categories.push(id.clone()),
+                Target::Collection(id) => supposed.collections.push(id.clone()),
+                Target::Brand(id) => supposed.brand = Some(id.clone()),
+                Target::Vendor(id) => supposed.vendor = Some(id.clone()),
+                Target::Product(_) | Target::Variant(_) => {}
+            }
+        }
+        supposed
+    }
+
     fn is(&self, target: &Target) -> bool {
         match target {
             Target::Product(id) => self.product == *id,

@@ -1,12 +1,12 @@
 //! Changes made by a batch.
 
 use super::{
-    Applied, CustomerRow, Erasure, EventOutcome, Links, Mirrors, Movement, OrderRow, ProductRow,
+    Applied, CustomerRow, EmployeeRow, Erasure, EventOutcome, Links, Mirrors, Movement, OrderRow, ProductRow,
     PromotionRow, StoreStep, VariantRow, facts::Changed,
 };
 use crate::{
-    BaselineRule, Conflict, ConflictEnd, ConnectionId, CustomerId, DroppedInput, EventId, LocationId,
-    OrderId, Partition, ProductId, PromotionId, Quantity, StoreId, VariantId,
+    BaselineRule, Conflict, ConflictEnd, ConnectionId, CustomerId, DroppedInput, EmployeeId, EventId,
+    LocationId, OrderId, Partition, ProductId, PromotionId, Quantity, StoreId, VariantId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,6 +39,8 @@ pub struct Changes {
     pub customers: BTreeMap<CustomerId, CustomerRow>,
     /// Promotions.
     pub promotions: BTreeMap<PromotionId, PromotionRow>,
+    /// Employees.
+    pub employees: BTreeMap<EmployeeId, EmployeeRow>,
     /// The progress of each store.
     pub stores: BTreeMap<StoreId, StoreStep>,
     /// Conflicts that rules couldn't decide.
@@ -49,7 +51,7 @@ pub struct Changes {
     pub rules: BTreeMap<ConnectionId, BaselineRule>,
     /// Connections whose access the platform revoked.
     pub revoked: BTreeSet<ConnectionId>,
-    /// Connections of which every customer's personal data has to be erased. In the rows of `customers` it
-    /// is erased already.
+    /// Connections of which the personal data of every customer and employee has to be erased. In the rows of
+    /// `customers` and `employees` it is erased already.
     pub erased: BTreeMap<ConnectionId, Erasure>,
 }

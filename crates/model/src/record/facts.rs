@@ -1,10 +1,10 @@
 //! The rows that the decision of a batch depends on, and the keys that load them.
 
-use super::{CustomerRow, OrderRow, ProductRow, PromotionRow, VariantRow};
+use super::{CustomerRow, EmployeeRow, OrderRow, ProductRow, PromotionRow, VariantRow};
 use crate::{
-    BaselineRule, ConflictKind, ConnectionId, Currency, CustomerId, EventId, ExternalId, FieldKey, LevelKey,
-    LevelMirror, LocationId, Mirror, MirrorKey, OrderId, Partition, PlatformName, Position, PriceMirror,
-    ProductId, PromotionId, Quantity, StoreId, TextMirror, VariantId,
+    BaselineRule, ConflictKind, ConnectionId, Currency, CustomerId, EmployeeId, EventId, ExternalId,
+    FieldKey, LevelKey, LevelMirror, LocationId, Mirror, MirrorKey, OrderId, Partition, PlatformName,
+    Position, PriceMirror, ProductId, PromotionId, Quantity, StoreId, TextMirror, VariantId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -40,6 +40,8 @@ pub struct RowKeys {
     pub contacts: BTreeSet<(VariantId, LocationId)>,
     /// Products of which every link is needed, to find whether another platform still has one of their variants.
     pub products_of: BTreeSet<ProductId>,
+    /// Platforms' products of which every link of a variant or item is needed, whatever it leads to.
+    pub listed_by: BTreeSet<ExternalKey>,
     /// Connections of which every mirror may change that waits for the decision of its first contact.
     pub waiting: BTreeSet<ConnectionId>,
     /// Levels.
@@ -54,6 +56,8 @@ pub struct RowKeys {
     pub customers: BTreeSet<CustomerId>,
     /// Promotions.
     pub promotions: BTreeSet<PromotionId>,
+    /// Employees.
+    pub employees: BTreeSet<EmployeeId>,
 }
 
 impl RowKeys {
@@ -74,6 +78,7 @@ impl RowKeys {
             items: rest(&self.items, &asked.items),
             contacts: rest(&self.contacts, &asked.contacts),
             products_of: rest(&self.products_of, &asked.products_of),
+            listed_by: rest(&self.listed_by, &asked.listed_by),
             waiting: rest(&self.waiting, &asked.waiting),
             levels: rest(&self.levels, &asked.levels),
             products: rest(&self.products, &asked.products),
@@ -81,6 +86,7 @@ impl RowKeys {
             orders: rest(&self.orders, &asked.orders),
             customers: rest(&self.customers, &asked.customers),
             promotions: rest(&self.promotions, &asked.promotions),
+            employees: rest(&self.employees, &asked.employees),
         }
     }
 }
@@ -96,6 +102,11 @@ pub struct Links<T: Linked> {
     pub items: BTreeMap<ExternalKey, T::Variant>,
     /// Locations.
     pub locations: BTreeMap<ExternalKey, T::Location>,
+    /// The platform's product that listed each variant last, whatever the variant is linked to; also of links that were
+    /// retired since. Nothing of a variant that no report has listed.
+    pub variant_products: BTreeMap<ExternalKey, T::Listing>,
+    /// The same of items.
+    pub item_products: BTreeMap<ExternalKey, T::Listing>,
 }
 
 /// The types that links lead to.
@@ -106,12 +117,15 @@ pub trait Linked {
     type Variant;
     /// The type for a location.
     type Location;
+    /// The type for the platform's product that lists a variant.
+    type Listing;
 }
 
 impl Linked for () {
     type Product = ();
     type Variant = ();
     type Location = ();
+    type Listing = ();
 }
 
 /// Links that lead to our ids.
@@ -122,9 +136,11 @@ impl Linked for Ours {
     type Product = ProductId;
     type Variant = VariantId;
     type Location = LocationId;
+    type Listing = ExternalId;
 }
 
-/// Links that changed; `None` if a link was retired. Links of locations are never retired.
+/// Links that changed; `None` if a link was retired. Links of locations are never retired. A variant or item of which the
+/// platform's product changed is among those that changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Changed;
 
@@ -132,6 +148,7 @@ impl Linked for Changed {
     type Product = Option<ProductId>;
     type Variant = Option<VariantId>;
     type Location = LocationId;
+    type Listing = ExternalId;
 }
 
 impl<T: Linked> Default for Links<T> {
@@ -141,6 +158,8 @@ impl<T: Linked> Default for Links<T> {
             variants: BTreeMap::new(),
             items: BTreeMap::new(),
             locations: BTreeMap::new(),
+            variant_products: BTreeMap::new(),
+            item_products: BTreeMap::new(),
         }
     }
 }
@@ -152,6 +171,8 @@ impl<T: Linked> Links<T> {
             && self.variants.is_empty()
             && self.items.is_empty()
             && self.locations.is_empty()
+            && self.variant_products.is_empty()
+            && self.item_products.is_empty()
     }
 }
 
@@ -254,6 +275,8 @@ pub struct Facts {
     pub customers: BTreeMap<CustomerId, CustomerRow>,
     /// Promotions.
     pub promotions: BTreeMap<PromotionId, PromotionRow>,
+    /// Employees.
+    pub employees: BTreeMap<EmployeeId, EmployeeRow>,
     /// Mirrors as left by propagate while the events were decided the first time, in order, by partition. Only a
     /// replay has any.
     pub write_log: BTreeMap<Partition, VecDeque<WriteLogEntry>>,

@@ -1,7 +1,7 @@
-//! Lists that are read on a schedule: products, their levels, promotions, transactions and members.
+//! Lists that are read on a schedule: products, their levels, promotions, transactions, members and employees.
 
 use super::{
-    MEMBER, PRODUCT, PRODUCT_ABSENT, PRODUCT_STOCK, PROMOTION, PROMOTION_ABSENT, TRANSACTION, api,
+    EMPLOYEE, MEMBER, PRODUCT, PRODUCT_ABSENT, PRODUCT_STOCK, PROMOTION, PROMOTION_ABSENT, TRANSACTION, api,
     fields::{self, Fields},
 };
 use crate::{
@@ -29,7 +29,7 @@ const WINDOW_DAYS: u32 = 7;
 
 /// The lists, in the order in which a first sync reads them. A level may change without its product's `modified`: levels
 /// are read as a whole, and more often.
-static ALL: [Collection; 5] = [
+static ALL: [Collection; 6] = [
     Collection {
         name: "products",
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
@@ -42,6 +42,7 @@ static ALL: [Collection; 5] = [
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
         every: Duration::from_mins(30),
     },
+    Collection { name: "employees", reads: Reads::Whole, every: Duration::from_hours(1) },
     Collection { name: "orders", reads: Reads::Changes { overlap: OVERLAP }, every: Duration::from_mins(10) },
 ];
 
@@ -52,6 +53,7 @@ enum List {
     Levels,
     Promotions,
     Members,
+    Employees,
     Transactions,
 }
 
@@ -62,6 +64,7 @@ impl List {
             "levels" => Self::Levels,
             "promotions" => Self::Promotions,
             "customers" => Self::Members,
+            "employees" => Self::Employees,
             "orders" => Self::Transactions,
             _ => return Err(Reject::new(RejectClass::Config, "blaze lists no such objects")),
         })
@@ -73,6 +76,7 @@ impl List {
             Self::Levels => PRODUCT_STOCK,
             Self::Promotions => PROMOTION,
             Self::Members => MEMBER,
+            Self::Employees => EMPLOYEE,
             Self::Transactions => TRANSACTION,
         }
     }
@@ -85,6 +89,7 @@ impl List {
                 List::Levels => Some(&fields::PRODUCT_STOCK),
                 List::Promotions => Some(&fields::PROMOTION),
                 List::Members => Some(&fields::MEMBER),
+                List::Employees => Some(&fields::EMPLOYEE),
                 List::Transactions => None,
             }
         }
@@ -140,6 +145,8 @@ impl Collections for super::Blaze {
             (List::Products | List::Levels, Range::Whole) => format!("products?{page}&omitTaxTables=true"),
             // Documented with `start`; whether `skip` is read too isn't known.
             (List::Promotions, _) => format!("loyalty/promotions?start={}&{page}", place.skip),
+            // Documented with `start`, like promotions.
+            (List::Employees, _) => format!("employees?start={}&{page}", place.skip),
             (List::Members, Range::Whole) => format!("members?{page}"),
             // This list is documented with `start` and called with `skip`.
             (List::Products | List::Levels, Range::Changed { since, .. }) => {

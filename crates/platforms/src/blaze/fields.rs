@@ -143,6 +143,23 @@ pub(super) const MEMBER: Fields = Fields {
     nested: &[("memberGroup", &["name"])],
 };
 
+/// The fields of an employee: no PIN, no password, no licence.
+pub(super) const EMPLOYEE: Fields = Fields {
+    plain: &[
+        "id",
+        "companyId",
+        "modified",
+        "deleted",
+        "disabled",
+        "firstName",
+        "lastName",
+        "email",
+        "phoneNumber",
+        "shops",
+    ],
+    nested: &[("role", &["name"])],
+};
+
 impl Fields {
     /// The object with these fields alone; anything else than an object stays as it is.
     pub(super) fn of(&self, object: &Value) -> Value {
@@ -196,6 +213,10 @@ mod tests {
             "recommendations": [{}], "memberGroup": {"name": "Staff", "discount": 5}, "address": {"city": "x"}});
         let expected = json!({"id": "m", "firstName": "Ada", "memberGroup": {"name": "Staff"}});
         assert_eq!(MEMBER.of(&member), expected);
+        let employee = json!({"id": "e", "firstName": "Ada", "pin": "1234", "password": "x", "driversLicense": "x",
+            "vehiclePin": "x", "birthDate": 1, "role": {"name": "Manager", "permissions": ["None"]}, "shops": ["s"]});
+        let expected = json!({"id": "e", "firstName": "Ada", "role": {"name": "Manager"}, "shops": ["s"]});
+        assert_eq!(EMPLOYEE.of(&employee), expected);
     }
 
     #[test]

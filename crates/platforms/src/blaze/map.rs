@@ -2,6 +2,7 @@
 
 mod absent;
 mod details;
+mod employee;
 mod levels;
 mod member;
 mod product;
@@ -24,6 +25,7 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
         super::TRANSACTION => Ok(transaction::transaction(&root, context)?.into_iter().map(Ok).collect()),
         super::PROMOTION => Ok(vec![promotion::promotion(&root)]),
         super::PROMOTION_ABSENT => Ok(vec![promotion::absent(&root)]),
+        super::EMPLOYEE => Ok(vec![employee::employee(delivery, &root)]),
         super::MEMBER => Ok(vec![member::member(&root)]),
         // No other topic is one of this platform's.
         _ => Ok(Vec::new()),
@@ -100,6 +102,7 @@ mod tests {
             ("product", EntityKind::Product),
             ("transaction", EntityKind::Order),
             ("member", EntityKind::Customer),
+            ("employee", EntityKind::Employee),
         ] {
             let body = json!({"id": "x", "modified": 1_718_900_000_123_u64, "deleted": true});
             let rows = map(&tests_delivery(topic, &body), &body, context).unwrap();

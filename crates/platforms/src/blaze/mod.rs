@@ -39,6 +39,9 @@ const TRANSACTION: &str = "transaction";
 /// The topic of customers.
 const MEMBER: &str = "member";
 
+/// The topic of employees.
+const EMPLOYEE: &str = "employee";
+
 /// The topic of promotions.
 const PROMOTION: &str = "promotion";
 
@@ -62,6 +65,7 @@ static TOPICS: &[Topic] = topics! {
     LEVEL_ABSENT "level_absent"
     TRANSACTION "transaction"
     MEMBER "member"
+    EMPLOYEE "employee"
     PROMOTION "promotion"
     PROMOTION_ABSENT "promotion_absent"
 };

@@ -1,4 +1,4 @@
-//! Lists that are read on a schedule: items, their stock, customers, orders.
+//! Lists that are read on a schedule: items, their stock, customers, employees, orders.
 
 mod orders;
 
@@ -32,9 +32,12 @@ const OLDEST_CHANGE_FIRST: &str = "modifiedTime ASC";
 const CUSTOMER_FIELDS: [&str; 6] =
     ["id", "firstName", "lastName", "emailAddresses", "phoneNumbers", "deletedTime"];
 
+/// The fields of an employee that are kept. Clover lists PINs, as they are and hashed, among the others.
+pub(super) const EMPLOYEE_FIELDS: [&str; 5] = ["id", "name", "email", "role", "deletedTime"];
+
 /// The lists, in the order in which a first sync reads them. It isn't documented if `modifiedTime` changes with stock, and
 /// stock has no list of changes: levels are read as a whole. Customers have no time of their last change.
-static ALL: [Collection; 4] = [
+static ALL: [Collection; 5] = [
     Collection {
         name: "products",
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
@@ -42,6 +45,7 @@ static ALL: [Collection; 4] = [
     },
     Collection { name: "levels", reads: Reads::Whole, every: Duration::from_mins(5) },
     Collection { name: "customers", reads: Reads::Whole, every: Duration::from_hours(1) },
+    Collection { name: "employees", reads: Reads::Whole, every: Duration::from_hours(1) },
     Collection {
         name: "orders",
         reads: Reads::Changes { overlap: OVERLAP_ORDERS },
@@ -63,6 +67,7 @@ impl Collections for super::Clover {
                 let expanded = http::escaped(super::reader::CUSTOMER_EXPANDED);
                 list(access, &format!("customers?expand={expanded}&limit={PAGE_OBJECTS}"), &place(wanted)?)
             }
+            "employees" => list(access, &format!("employees?limit={PAGE_OBJECTS}"), &place(wanted)?),
             "orders" => orders::request(access, wanted),
             _ => Err(Reject::new(RejectClass::Config, "clover lists no such objects")),
         }
@@ -83,6 +88,7 @@ impl Collections for super::Clover {
         let (topic, size, key): (_, _, fn(&Value) -> Option<&str>) = match wanted.collection {
             "products" => ("item", PAGE_OBJECTS, key),
             "levels" => ("item_stock", PAGE_STOCKS, stock_key),
+            "employees" => ("employee", PAGE_OBJECTS, key),
             _ => ("customer", PAGE_OBJECTS, key),
         };
         let read = place(wanted)?.read(&rows, OffsetPage { size, total: None }, key)?;
@@ -90,6 +96,7 @@ impl Collections for super::Clover {
             let body = match topic {
                 "item_stock" => stock(row),
                 "customer" => with_fields(row, &CUSTOMER_FIELDS),
+                "employee" => with_fields(row, &EMPLOYEE_FIELDS),
                 _ => row.clone(),
             };
             Listed { key: key(row).unwrap_or_default().to_owned(), object: object(topic, &body) }
@@ -98,11 +105,12 @@ impl Collections for super::Clover {
         Ok(ListPage { objects, next: read.next.map(|next| page_at(&next)).transpose()?, total: None })
     }
 
-    /// The deletion of an item, at the beginning of the list; an unknown level. Nothing is documented about customers that
+    /// The deletion of an item or an employee, at the beginning of the list; an unknown level. Nothing is documented about customers that
     /// a list leaves out.
     fn missing(&self, collection: &str, key: &str, at: Timestamp) -> Option<Object> {
         match collection {
             "products" => Some(object("item", &json!({"id": key, "deletedTime": millis(at)}))),
+            "employees" => Some(object("employee", &json!({"id": key, "deletedTime": millis(at)}))),
             "levels" => Some(object("item_stock", &json!({"item": {"id": key}, "quantity": null}))),
             _ => None,
         }
@@ -182,7 +190,7 @@ fn stock(row: &Value) -> Value {
     json!({"item": {"id": item}, "quantity": row.get("quantity")})
 }
 
-fn with_fields(row: &Value, names: &[&str]) -> Value {
+pub(super) fn with_fields(row: &Value, names: &[&str]) -> Value {
     let kept = names.iter().filter_map(|name| Some(((*name).to_owned(), row.get(name)?.clone())));
     Value::Object(kept.collect::<Map<_, _>>())
 }

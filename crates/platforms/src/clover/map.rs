@@ -1,6 +1,7 @@
 //! Maps what was fetched from Clover to the model.
 
 mod customer;
+mod employee;
 mod item;
 mod order;
 mod settlement;
@@ -20,6 +21,7 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
         "item_stock" => vec![item::stock(&root)],
         "order" => vec![order::order(&root, context)],
         "customer" => vec![customer::customer(&root)],
+        "employee" => vec![employee::employee(&root)],
         // Thin: the object is fetched and arrives as a delivery of its own.
         _ => Vec::new(),
     };
@@ -27,9 +29,10 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
     Ok(rows.into_iter().map(read).collect())
 }
 
-/// The event of a level with the time of its reading: it has no version, and each read is an event of its own.
+/// The event of a level or an employee with the time of its reading: neither has a version, and each read is an event of
+/// its own.
 fn read_at(mut mapped: Mapped, received_at: Timestamp) -> Mapped {
-    if matches!(mapped.payload, Payload::Inventory(_)) {
+    if matches!(mapped.payload, Payload::Inventory(_) | Payload::Employee(_)) {
         mapped.identity.push(received_at.to_string());
     }
     mapped

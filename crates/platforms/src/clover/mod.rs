@@ -39,11 +39,13 @@ macro_rules! topics {
 /// The names of webhooks are the keys before an object's id; the others are our own names of what is fetched.
 static TOPICS: &[Topic] = topics! {
     "C" Thin
+    "E" Thin
     "I" Thin
     "IA" Thin
     "IS" Thin
     "O" Thin
     "customer" Read
+    "employee" Read
     "item" Read
     "item_stock" Read
     "order" Read

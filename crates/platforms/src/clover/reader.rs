@@ -1,6 +1,9 @@
 //! Fetches the objects that a notification names, and reads levels and products back.
 
-use super::http;
+use super::{
+    collections::{EMPLOYEE_FIELDS, with_fields},
+    http,
+};
 use crate::{Access, CallContext, CallError, Fetch, HttpReply, HttpRequest, Object, Page, Reader, json};
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
@@ -41,6 +44,7 @@ fn fetch_target<'a>(
                 "I" | "IA" | "IS" => "item",
                 "O" => "order",
                 "C" => "customer",
+                "E" => "employee",
                 _ => return Ok(None),
             };
             let missing = || Reject::at(RejectClass::Schema, "/merchants", "no update of an object");
@@ -66,6 +70,9 @@ impl Reader for super::Clover {
         let (collection, expanded) = match topic {
             "order" => ("orders", ORDER_EXPANDED),
             "customer" => ("customers", CUSTOMER_EXPANDED),
+            "employee" => {
+                return http::get(context.access, &format!("employees/{}", http::escaped(id))).map(Some);
+            }
             _ => ("items", ITEM_EXPANDED),
         };
         let path = format!("{collection}/{}?expand={}", http::escaped(id), http::escaped(expanded));
@@ -101,6 +108,10 @@ impl Reader for super::Clover {
         if body.get("id").and_then(Value::as_str) != Some(target.id) {
             let reason = format!("the reply isn't the {} that was asked for", target.topic);
             return Err(CallError::Rejected(Reject::new(RejectClass::Platform, reason)));
+        }
+        if target.topic == "employee" {
+            // Nothing else of an employee is handed on, least of all a PIN.
+            return Ok(Page::of_one(target.topic, &with_fields(&body, &EMPLOYEE_FIELDS)));
         }
         let next = if target.topic == "order" { sold(context.access, &body)? } else { None };
         if target.topic == "order" && has_all_lines_listed(&body) {

@@ -1,4 +1,4 @@
-//! Products, stock, discounts, customers and transactions, as lists.
+//! Products, stock, discounts, customers, employees and transactions, as lists.
 
 use super::api::{self, Area};
 use crate::{
@@ -20,7 +20,7 @@ const TRANSACTIONS_SPAN: Duration = Duration::from_hours(24);
 /// Time by which a change may be listed late. No document states one.
 const OVERLAP: Duration = Duration::from_mins(5);
 
-static ALL: [Collection; 5] = [
+static ALL: [Collection; 6] = [
     Collection {
         name: "products",
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
@@ -33,6 +33,7 @@ static ALL: [Collection; 5] = [
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
         every: Duration::from_mins(10),
     },
+    Collection { name: "employees", reads: Reads::Whole, every: Duration::from_hours(1) },
     Collection { name: "orders", reads: Reads::Changes { overlap: OVERLAP }, every: Duration::from_mins(2) },
 ];
 
@@ -61,6 +62,8 @@ const CUSTOMER_FIELDS: [&str; 9] = [
     "mergedIntoCustomerId",
     "phone",
 ];
+/// The fields of an employee that are mapped: no licences, and no name to log in with.
+const EMPLOYEE_FIELDS: [&str; 4] = ["fullName", "groups", "status", "userId"];
 /// The fields of a transaction that are mapped, or of use to whoever looks for the reason of an amount: nothing that
 /// identifies a card.
 const TRANSACTION_FIELDS: [&str; 25] = [
@@ -106,6 +109,7 @@ impl Collections for super::Leaflogix {
             ("levels", Area::Inventory) => "/inventory".to_owned(),
             ("promotions", _) => DISCOUNTS.to_owned(),
             ("customers", _) => customers(wanted)?,
+            ("employees", _) => "/employees".to_owned(),
             ("orders", _) => transactions(wanted, context.now)?,
             _ => return Err(unknown()),
         };
@@ -130,6 +134,7 @@ impl Collections for super::Leaflogix {
                 let next = if rows.is_empty() { None } else { Some((page(wanted)? + 1).to_string()) };
                 (list::objects("customer", "customerId", &rows, Some(&CUSTOMER_FIELDS)), next)
             }
+            "employees" => (list::objects("employee", "userId", &rows, Some(&EMPLOYEE_FIELDS)), None),
             "orders" => {
                 let next = span(wanted, context.now)?.next.map(|next| next.to_string());
                 (list::objects("transaction", "transactionId", &rows, Some(&TRANSACTION_FIELDS)), next)
@@ -141,11 +146,12 @@ impl Collections for super::Leaflogix {
     }
 
     /// The stock of a product that a complete list doesn't name is zero: only what has stock is listed. A discount that
-    /// isn't listed is gone, as even those that are switched off are listed. A product or a customer that isn't listed may be hidden from this key.
+    /// isn't listed is gone, as even those that are switched off are listed; so is an employee. A product or a customer that isn't listed may be hidden from this key.
     fn missing(&self, collection: &str, key: &str, at: Timestamp) -> Option<Object> {
         let id = key.parse::<u64>().ok()?;
         let (topic, body) = match collection {
             "levels" => ("inventory", json!({"productId": id, "rows": [], "observedAt": at.to_string()})),
+            "employees" => ("employee_absent", json!({"userId": id, "observedAt": at.to_string()})),
             "promotions" => ("discount_absent", json!({"id": id, "observedAt": at.to_string()})),
             _ => return None,
         };

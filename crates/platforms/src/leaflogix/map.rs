@@ -3,6 +3,7 @@
 mod customer;
 mod details;
 mod discount;
+mod employee;
 mod levels;
 mod product;
 mod settlement;
@@ -21,6 +22,8 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
         "inventory" => Ok(vec![levels::level(delivery, &root)]),
         "customer" => Ok(vec![customer::customer(delivery, &root)]),
         "discount" => Ok(vec![discount::discount(&root, context)]),
+        "employee" => Ok(vec![employee::employee(delivery, &root)]),
+        "employee_absent" => Ok(vec![employee::absent(&root)]),
         "discount_absent" => Ok(vec![discount::absent(&root)]),
         "transaction" => transaction::transaction(&root, context),
         _ => Ok(Vec::new()),

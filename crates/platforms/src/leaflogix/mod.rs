@@ -28,7 +28,7 @@ macro_rules! topics {
 }
 
 static TOPICS: &[Topic] = topics! {
-    "customer" "discount" "discount_absent" "inventory" "product" "transaction"
+    "customer" "discount" "discount_absent" "employee" "employee_absent" "inventory" "product" "transaction"
 };
 
 static SPEC: Spec = Spec {

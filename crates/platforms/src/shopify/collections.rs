@@ -1,6 +1,7 @@
-//! Lists that are read on a schedule: products, levels, customers, orders, in the shapes of their webhooks.
+//! Lists that are read on a schedule: products, levels, customers, orders, in the shapes of their webhooks; discounts.
 
 mod bulk;
+mod discounts;
 mod levels;
 mod shapes;
 
@@ -18,7 +19,7 @@ use std::time::Duration;
 /// Time by which a list may lag behind: our caution, Shopify states none.
 const OVERLAP: Duration = Duration::from_mins(2);
 
-static ALL: [Collection; 4] = [
+static ALL: [Collection; 5] = [
     Collection {
         name: "products",
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
@@ -29,6 +30,7 @@ static ALL: [Collection; 4] = [
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
         every: Duration::from_mins(5),
     },
+    Collection { name: "promotions", reads: Reads::Whole, every: Duration::from_mins(10) },
     Collection {
         name: "customers",
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
@@ -110,6 +112,9 @@ impl Collections for super::Shopify {
     }
 
     fn request(&self, wanted: &Wanted<'_>, context: &CallContext<'_>) -> Result<HttpRequest, Reject> {
+        if wanted.collection == "promotions" {
+            return discounts::request(wanted, context);
+        }
         if let Some(request) = bulk::request(wanted, context) {
             return Ok(request);
         }
@@ -128,6 +133,9 @@ impl Collections for super::Shopify {
         // Its cursor is checked first.
         self.request(wanted, context)?;
         let data = graphql::data(reply)?;
+        if wanted.collection == "promotions" {
+            return discounts::page(&data);
+        }
         if let Some(page) = bulk::page(wanted, &data) {
             return page;
         }
@@ -151,6 +159,7 @@ impl Collections for super::Shopify {
                 Some(object(PRODUCT_DELETED, &json!({ "id": id, "updated_at": at.to_string() })))
             }
             "levels" => levels::missing(key, at),
+            "promotions" => discounts::missing(key, at),
             // Orders are listed by their changes alone, and customers are redacted rather than deleted.
             _ => None,
         }

@@ -1,10 +1,11 @@
 //! Maps webhook bodies and read-backs to the model.
 
 mod details;
+mod discount;
 mod settlement;
 
 use super::{
-    LEVEL_READ, PRODUCT_DELETED, PRODUCT_READ,
+    DISCOUNT_READ, LEVEL_READ, PRODUCT_DELETED, PRODUCT_READ,
     field::Object,
     webhooks::{TRIGGERED_AT, WEBHOOK_ID},
 };
@@ -27,6 +28,9 @@ const WHOLE_WITHOUT_LIST: usize = 100;
 pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Result<Rows, Reject> {
     use {Action as A, EntityKind as E};
     let root = Object::root(body)?;
+    if delivery.kind.topic() == DISCOUNT_READ {
+        return Ok(vec![discount::discount(&root, context)]);
+    }
     let currency = context.currency;
     let mut rejected = Vec::new();
     let (action, payload) = match delivery.kind.topic() {

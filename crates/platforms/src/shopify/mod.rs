@@ -29,6 +29,10 @@ const LEVEL_READ: &str = "inventory_level/read";
 /// The topic of texts and prices that Tillflow reads itself; Shopify has no such webhook.
 const PRODUCT_READ: &str = "product/read";
 
+/// The topic of discounts that Tillflow lists itself. Shopify has webhooks of discounts, whose payload isn't documented
+/// (README).
+const DISCOUNT_READ: &str = "discount/read";
+
 /// The topic of deleted products, reported by Shopify or found missing by a read-back.
 const PRODUCT_DELETED: &str = "products/delete";
 
@@ -64,6 +68,7 @@ static TOPICS: &[Topic] = &[
     topic!("customers/redact", Full, "customers_redact"),
     topic!("shop/redact", Full, "shop_redact"),
     topic!("app/uninstalled", Full, "app_uninstalled"),
+    topic!("discount/read", Read, "discount_read"),
 ];
 
 static SPEC: Spec = Spec {

@@ -1,8 +1,9 @@
-//! Lists that are read on a schedule: catalog, counts, pricing rules, orders, customers.
+//! Lists that are read on a schedule: catalog, counts, pricing rules, orders, customers, the team.
 
 mod rules;
+mod team;
 
-use super::{COUNT_ABSENT, http};
+use super::{COUNT_ABSENT, http, images::Images};
 use crate::{
     Access, CallContext, CallError, Collection, Collections, HttpReply, HttpRequest, ListPage, Listed,
     NextPage, Object, Range, Reads, Wanted, json,
@@ -23,7 +24,7 @@ const MICROS_PER_MILLISECOND: i64 = 1_000;
 /// Time by which a list may lag behind: our caution, Square states none.
 const OVERLAP: Duration = Duration::from_mins(2);
 
-static ALL: [Collection; 5] = [
+static ALL: [Collection; 6] = [
     Collection {
         name: "products",
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
@@ -40,6 +41,7 @@ static ALL: [Collection; 5] = [
         reads: Reads::ChangesAndWhole { overlap: OVERLAP },
         every: Duration::from_mins(30),
     },
+    Collection { name: "employees", reads: Reads::Whole, every: Duration::from_hours(1) },
     Collection {
         name: "orders",
         reads: Reads::Changes { overlap: Duration::from_mins(10) },
@@ -68,6 +70,7 @@ impl Collections for super::Square {
             "levels" => Ok(levels(access, wanted)),
             "promotions" => Ok(rules::request(access, wanted)),
             "customers" => Ok(customers(access, wanted)),
+            "employees" => Ok(team::request(access, wanted)),
             // The locations have to be named, and only Square knows all of them.
             "orders" if wanted.cursor.is_none() => Ok(http::get(access, "/v2/locations")),
             "orders" => orders(access, wanted),
@@ -93,6 +96,7 @@ impl Collections for super::Square {
             "levels" => Ok(ListPage { objects: counts(&body)?, next: next(&body), total: None }),
             "promotions" => Ok(ListPage { objects: rules::listed(&body)?, next: next(&body), total: None }),
             "customers" => Ok(ListPage { objects: people(&body)?, next: next(&body), total: None }),
+            "employees" => Ok(ListPage { objects: team::listed(&body)?, next: next(&body), total: None }),
             _ => sales(wanted, &body),
         }
     }
@@ -123,7 +127,12 @@ impl Collections for super::Square {
 /// item: changes are requested with variations, each of which includes its item as a related object.
 fn products(access: &Access, wanted: &Wanted<'_>) -> HttpRequest {
     let mut body = match wanted.range {
-        Range::Whole => json!({"object_types": ["ITEM"], "include_deleted_objects": false}),
+        Range::Whole => json!({
+            "object_types": ["ITEM"],
+            "include_deleted_objects": false,
+            // Images.
+            "include_related_objects": true,
+        }),
         Range::Changed { since, .. } => json!({
             "object_types": ["ITEM", "ITEM_VARIATION"],
             "include_deleted_objects": true,
@@ -182,7 +191,7 @@ fn with_cursor(mut body: Value, cursor: Option<&str>) -> Value {
     body
 }
 
-/// The items of a page. An item that is listed only because one of its variations changed may be on several pages, and so
+/// The items of a page, with their images. An item that is listed only because one of its variations changed may be on several pages, and so
 /// isn't accounted for.
 fn items(body: &Value) -> Result<Vec<Listed>, CallError> {
     let is_item = |object: &&Value| object.get("type").and_then(Value::as_str) == Some("ITEM");
@@ -190,9 +199,10 @@ fn items(body: &Value) -> Result<Vec<Listed>, CallError> {
     let known: BTreeSet<&str> = listed.iter().filter_map(|item| id(item)).collect();
     let related = rows(body, "related_objects")?.iter().filter(is_item);
     let related = related.filter(|item| id(item).is_none_or(|id| !known.contains(id)));
+    let images = Images::among(rows(body, "related_objects")?);
     let mut objects: Vec<Listed> = listed
         .iter()
-        .map(|item| of(id(item).unwrap_or_default().to_owned(), "catalog.object", item))
+        .map(|item| of(id(item).unwrap_or_default().to_owned(), "catalog.object", &images.with(item)))
         .collect();
     objects.extend(related.map(|item| of(String::new(), "catalog.object", item)));
     Ok(objects)

@@ -9,6 +9,7 @@ mod period;
 mod pricing;
 mod sales;
 mod settlement;
+mod team;
 
 use crate::{MapContext, Rows, field::Object};
 use model::{Currency, Money, SourceVersion};
@@ -29,6 +30,7 @@ pub(super) fn map(topic: &str, body: &Value, context: MapContext) -> Result<Rows
         "customer.created" | "customer.updated" | "customer.deleted" => {
             Ok(vec![people::customer(topic, &root)])
         }
+        "team_member.created" | "team_member.updated" => Ok(vec![team::member(topic, &root)]),
         // Thin: the object is fetched and arrives as a delivery of its own.
         _ => Ok(Vec::new()),
     }

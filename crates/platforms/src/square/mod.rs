@@ -4,6 +4,7 @@
 
 mod collections;
 mod http;
+mod images;
 mod map;
 mod reader;
 mod webhooks;
@@ -47,6 +48,8 @@ static TOPICS: &[Topic] = topics! {
     "order.object" Read "order_object"
     "order.updated" Thin "order_updated"
     "pricing_rule.object" Read "pricing_rule_object"
+    "team_member.created" Full "team_member_created"
+    "team_member.updated" Full "team_member_updated"
 };
 
 /// The topic of pricing rules, each with the objects that it refers to; Square has no such webhook.

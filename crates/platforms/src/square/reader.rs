@@ -1,6 +1,6 @@
 //! Fetches the objects that a thin notification names, and reads levels and products back.
 
-use super::{COUNT_ABSENT, http};
+use super::{COUNT_ABSENT, http, images::Images};
 use crate::{Access, CallContext, CallError, Fetch, HttpReply, HttpRequest, Object, Page, Reader, json};
 use model::{ExternalId, Timestamp};
 use serde_json::{Value, json};
@@ -27,7 +27,10 @@ impl Reader for super::Square {
             Fetch::Notified { .. } => Ok(None),
             Fetch::Product { product, .. } => Ok(Some(http::get(
                 access,
-                &format!("/v2/catalog/object/{}", http::segment(product.as_str())),
+                &format!(
+                    "/v2/catalog/object/{}?include_related_objects=true",
+                    http::segment(product.as_str())
+                ),
             ))),
             Fetch::Level { item, location } => {
                 let missing =
@@ -69,7 +72,11 @@ impl Reader for super::Square {
                 Ok(Page { objects: items(&body), next })
             }
             Fetch::Notified { .. } => only(&body, "order", "order.object"),
-            Fetch::Product { .. } => only(&body, "object", "catalog.object"),
+            Fetch::Product { .. } => {
+                let images = Images::among(array(&body, "related_objects"));
+                let whole = body.get("object").map(|item| json!({"object": images.with(item)}));
+                only(&whole.unwrap_or_default(), "object", "catalog.object")
+            }
             Fetch::Level { item, location } => {
                 let mut counts = array(&body, "counts").peekable();
                 // Square lists no count of an item that was never counted at the location, or no longer is.
@@ -93,7 +100,8 @@ fn search(access: &Access, since: Option<Timestamp>, cursor: Option<&str>) -> Ht
     let mut body = json!({
         "object_types": types,
         "include_deleted_objects": true,
-        "include_related_objects": since.is_some(),
+        // The items of variations, and images.
+        "include_related_objects": true,
         "limit": PAGE_OBJECTS,
     });
     if let Some(since) = since {
@@ -138,14 +146,15 @@ fn deleted(product: &ExternalId, now: Timestamp) -> Page {
     objects([("catalog.object", &deleted)])
 }
 
-/// The items among the objects and the related objects, without repeats.
+/// The items among the objects and the related objects, without repeats, with those of their images that are listed.
 fn items(body: &Value) -> Vec<Object> {
     let mut seen = BTreeSet::new();
+    let images = Images::among(array(body, "related_objects"));
     array(body, "objects")
         .chain(array(body, "related_objects"))
         .filter(|object| object.get("type").and_then(Value::as_str) == Some("ITEM"))
         .filter(|object| seen.insert(object.get("id").and_then(Value::as_str)))
-        .map(|object| Object { topic: "catalog.object", body: object.to_string().into_bytes() })
+        .map(|object| Object { topic: "catalog.object", body: images.with(object).to_string().into_bytes() })
         .collect()
 }
 

@@ -1,8 +1,8 @@
 //! The examples of every platform, their signatures, and the rendering of mapped events.
 
 use model::{
-    ConnectionId, Currency, Customer, Delivery, DeliveryId, DeliveryKind, Origin, Payload, PlatformName,
-    Source, StoreId, TenantId, Timestamp, TraceParent,
+    ConnectionId, Currency, Customer, Delivery, DeliveryId, DeliveryKind, Employee, Origin, Payload,
+    PlatformName, Source, StoreId, TenantId, Timestamp, TraceParent,
 };
 use platforms::{MapContext, Mapped, Platform, Signed, Topic, VerifyContext};
 use simulator::{Headers, Unsigned};
@@ -110,6 +110,7 @@ fn examples_of(platform: &'static dyn Platform) -> Vec<Example> {
 pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
     match platform {
         "blaze" => &[
+            "employee",
             "level.absent",
             "member",
             "product",
@@ -119,10 +120,19 @@ pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
             "promotion.absent",
             "transaction",
         ],
-        "clover" => &["customer", "item", "item_stock", "order"],
+        "clover" => &["customer", "employee", "item", "item_stock", "order"],
         "flowhub" => &["customer", "inventory", "order", "product"],
-        "leaflogix" => &["customer", "discount", "discount_absent", "inventory", "product", "transaction"],
-        "shopify" => &["inventory_level/read", "product/read"],
+        "leaflogix" => &[
+            "customer",
+            "discount",
+            "discount_absent",
+            "employee",
+            "employee_absent",
+            "inventory",
+            "product",
+            "transaction",
+        ],
+        "shopify" => &["discount/read", "inventory_level/read", "product/read"],
         "square" => &[
             "catalog.object",
             "inventory.count",
@@ -216,7 +226,7 @@ pub(crate) fn verifies(
     platform.webhooks().unwrap().verify(&Signed { headers, body }, &context).is_ok()
 }
 
-/// Events as text: every field, those of customers included, whose own rendering hides them.
+/// Events as text: every field, those of customers and employees included, whose own rendering hides them.
 pub(crate) fn rendered(mapped: &[Mapped]) -> String {
     mapped.iter().map(rendered_one).collect::<Vec<_>>().join("\n")
 }
@@ -225,6 +235,7 @@ fn rendered_one(mapped: &Mapped) -> String {
     let Mapped { action, occurred_at, version, identity, payload } = mapped;
     let payload = match payload {
         Payload::Customer(customer) => rendered_customer(customer),
+        Payload::Employee(employee) => rendered_employee(employee),
         other => format!("{other:#?}"),
     };
     let occurred_at = occurred_at.map_or("unknown".to_owned(), |time| time.to_string());
@@ -239,5 +250,13 @@ fn rendered_customer(customer: &Customer) -> String {
     format!(
         "Customer {{\n    external: {external:?},\n    first_name: {first_name:?},\n    last_name: {last_name:?},\n    \
          email: {email:?},\n    phone: {phone:?},\n    tags: {tags:?},\n    merged_into: {merged_into:?},\n}}"
+    )
+}
+
+fn rendered_employee(employee: &Employee) -> String {
+    let Employee { external, name, email, phone, roles, is_active, workplaces } = employee;
+    format!(
+        "Employee {{\n    external: {external:?},\n    name: {name:?},\n    email: {email:?},\n    phone: {phone:?},\n    \
+         roles: {roles:?},\n    is_active: {is_active:?},\n    workplaces: {workplaces:?},\n}}"
     )
 }

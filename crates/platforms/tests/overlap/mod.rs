@@ -1,7 +1,7 @@
 //! Changes that a webhook reports and a list shows: whichever comes first, the second says the same, of the same version.
 
 use crate::open::{Open, lists};
-use model::{Customer, Payload};
+use model::{Customer, Employee, Payload};
 use platforms::{Mapped, Platform};
 use std::collections::BTreeMap;
 
@@ -40,6 +40,11 @@ fn said(events: &[Mapped]) -> Said {
             }
             Payload::Customer(Customer { external, first_name, last_name, email, phone, .. }) => {
                 (format!("customer {external}"), format!("{first_name:?} {last_name:?} {email:?} {phone:?}"))
+            }
+            Payload::Employee(employee) => {
+                let Employee { external, name, email, phone, is_active, workplaces, .. } = employee;
+                let said = format!("{name:?} {email:?} {phone:?} {is_active:?} {workplaces:?}");
+                (format!("employee {external}"), said)
             }
             Payload::Deleted { entity, external } => (format!("{entity} {external}"), "deleted".to_owned()),
             Payload::Stocked(_)
@@ -121,4 +126,21 @@ fn a_customer_is_listed_as_its_webhook_reports_it() {
         open.machine.add_customer("Ada", "Lovelace", "ada@example.com", now).unwrap();
         agree(&mut open, "a customer", &["customers"]);
     }
+}
+
+#[test]
+fn an_employee_is_listed_as_the_webhook_reports_it() {
+    let mut compared = 0;
+    let lists_employees = |platform: &&'static dyn Platform| {
+        let lists = platform.collections();
+        lists.is_some_and(|lists| lists.all().iter().any(|list| list.name == "employees"))
+    };
+    for platform in both().into_iter().filter(lists_employees) {
+        let mut open = Open::new(platform);
+        let now = open.later();
+        open.machine.hire("Ada", "Lovelace", "ada@example.com", "Manager", now).unwrap();
+        agree(&mut open, "an employee", &["employees"]);
+        compared += 1;
+    }
+    assert!(compared > 1, "two platforms report employees both ways");
 }

@@ -23,6 +23,7 @@ enum Concerns {
     Lists,
     WebhooksAndLists,
     Absences,
+    Employees,
     Writes,
     Batches,
 }
@@ -40,13 +41,16 @@ impl Concerns {
             Self::Absences => platform.collections().is_some_and(|lists| {
                 lists.all().iter().any(|list| !matches!(list.reads, Reads::Changes { .. }))
             }),
+            Self::Employees => platform
+                .collections()
+                .is_some_and(|lists| lists.all().iter().any(|list| list.name == "employees")),
             Self::Writes => writes().next().is_some(),
             Self::Batches => writes().any(|limits| limits.batch_max > 1),
         }
     }
 }
 
-const SUITE: [Requirement; 22] = [
+const SUITE: [Requirement; 23] = [
     Requirement {
         what: "a signature by any active secret, the former one during a rotation, and by another",
         tests: &["conformance.rs any_active_secret_proves_a_delivery_and_no_other_does"],
@@ -103,6 +107,11 @@ const SUITE: [Requirement; 22] = [
             "overlap/mod.rs a_customer_is_listed_as_its_webhook_reports_it",
         ],
         concerns: Concerns::WebhooksAndLists,
+    },
+    Requirement {
+        what: "an employee, of whom the API shows a PIN or the pay",
+        tests: &["lists.rs an_employee_is_listed_until_leaving_and_never_with_a_pin_or_pay"],
+        concerns: Concerns::Employees,
     },
     Requirement {
         what: "every page of a list, each object once",

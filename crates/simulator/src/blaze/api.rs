@@ -58,6 +58,7 @@ pub(super) fn respond(state: &State, call: &Incoming, now: Instant) -> Reply {
             page(call, state.promotions.all().map(|held| objects::promotion(state, held)).collect())
         }
         ["members"] => members(state, call, now),
+        ["employees"] => page(call, state.staff.all().map(|held| objects::employee(state, held)).collect()),
         _ => failed(404, "HTTP 404 Not Found"),
     }
 }

@@ -3,6 +3,7 @@
 use crate::ledger::{Customer, Instant, Order, Product};
 use crate::notation;
 use crate::promotion::Promotion;
+use crate::staff::{EMPLOYEE_PIN, Employee};
 use crate::state::State;
 use serde_json::{Map, Value, json};
 
@@ -121,6 +122,19 @@ pub(super) fn member(state: &State, member: &Customer) -> Value {
             "primaryPhone": null, "dob": 315_532_800_000_i64, "textOptIn": false, "emailOptIn": false, "medical": false,
             "status": "Active", "consumerType": "AdultUse", "memberGroup": {"name": "Default"}, "identifications": [],
             "recommendations": [], "addresses": [],
+        }),
+    )
+}
+
+/// An employee, with the secrets that the API shows.
+pub(super) fn employee(state: &State, employee: &Employee) -> Value {
+    let fields = tracked(state, &employee.id, employee.at, employee.at, false);
+    extended(
+        fields,
+        json!({
+            "firstName": employee.given_name, "lastName": employee.family_name, "email": employee.email,
+            "phoneNumber": null, "pin": EMPLOYEE_PIN, "password": EMPLOYEE_PIN, "driversLicense": "D-1",
+            "shops": [state.shop.account], "disabled": !employee.is_active, "role": {"name": employee.role, "permissions": ["None"]},
         }),
     )
 }

@@ -1,4 +1,4 @@
-//! Clover's REST API v3, as far as it has items, their stock, orders and customers.
+//! Clover's REST API v3, as far as it has items, their stock, orders, customers and employees.
 
 use super::list::{self, Filter, Order};
 use super::objects;
@@ -67,6 +67,14 @@ pub(super) fn respond(state: &mut State, call: &Incoming, now: Instant) -> Reply
             let customers =
                 state.ledger.customers().rev().map(|customer| objects::customer(customer, &related));
             list::page(customers.collect(), call)
+        }
+        // One who left is deleted.
+        ("GET", ["employees"]) => {
+            let employees = state.staff.all().filter(|held| held.is_active).map(objects::employee);
+            list::page(employees.collect(), call)
+        }
+        ("GET", ["employees", id]) => {
+            found(state.staff.find(id).filter(|held| held.is_active).map(objects::employee))
         }
         ("GET", ["customers", id]) => {
             found(state.ledger.customer(id).map(|customer| objects::customer(customer, &related)))

@@ -2,6 +2,7 @@
 
 use crate::ledger::{Customer, Instant, Order, Product, Variant};
 use crate::notation;
+use crate::staff::{EMPLOYEE_PIN, Employee};
 use crate::state::State;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -99,4 +100,13 @@ pub(super) fn customer(customer: &Customer, expanded: &[&str]) -> Value {
         }
     }
     shown
+}
+
+/// An employee, with the PIN that the API shows in every reply.
+pub(super) fn employee(employee: &Employee) -> Value {
+    json!({
+        "id": employee.id, "name": employee.name(), "nickname": employee.given_name, "customId": "", "email": employee.email,
+        "inviteSent": false, "claimedTime": 0, "pin": EMPLOYEE_PIN, "unhashedPin": EMPLOYEE_PIN, "role": employee.role,
+        "isOwner": false,
+    })
 }

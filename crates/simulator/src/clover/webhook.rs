@@ -30,6 +30,8 @@ pub(super) fn announce(state: &mut State, changes: &[Change], url: &str, now: In
             }
             Change::Cancelled(id) | Change::Refunded(id) => (format!("O:{id}"), "UPDATE"),
             Change::CustomerAdded(id) => (format!("C:{id}"), "CREATE"),
+            Change::Hired(id) => (format!("E:{id}"), "CREATE"),
+            Change::Left(id) => (format!("E:{id}"), "DELETE"),
         };
         if !updates.contains(&(object.clone(), kind)) {
             updates.push((object, kind));

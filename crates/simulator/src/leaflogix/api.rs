@@ -41,6 +41,7 @@ pub(super) fn respond(state: &State, call: &Incoming) -> Reply {
         ("GET", "/reporting/inventory" | "/inventory") => Reply::ok(stock(state)),
         ("GET", "/discounts/v2/list") => discounts(state, call),
         ("GET", "/customer/customers-paginated") => customers(state, call, is_within),
+        ("GET", "/employees") => Reply::ok(Value::Array(state.staff.all().map(show::employee).collect())),
         ("GET", "/reporting/transactions") => transactions(state, call, (after, before)),
         _ => Reply::of(404, json!({"message": "Resource not found"})),
     }

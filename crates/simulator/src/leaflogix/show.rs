@@ -3,6 +3,7 @@
 use crate::ledger::{Customer, Instant, Order, Product, Variant};
 use crate::notation;
 use crate::promotion::Promotion;
+use crate::staff::Employee;
 use crate::state::State;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -60,6 +61,14 @@ pub(super) fn customer(customer: &Customer) -> Value {
         "emailAddress": customer.email, "phone": null, "cellPhone": null, "status": "Active", "isAnonymous": false,
         "dateOfBirth": "1980-01-01T00:00:00", "driversLicenseHash": null, "discountGroups": [],
         "mergedIntoCustomerId": null, "lastModifiedDateUTC": time(customer.at), "creationDate": time(customer.at),
+    })
+}
+
+pub(super) fn employee(employee: &Employee) -> Value {
+    json!({
+        "userId": number(&employee.id), "loginId": employee.email, "fullName": employee.name(), "defaultLocation": "Main",
+        "status": if employee.is_active { "Active" } else { "Inactive" }, "stateId": "S-1", "groups": employee.role,
+        "mmjExpiration": "2030-01-01T00:00:00", "permissionsLocation": "Main",
     })
 }
 

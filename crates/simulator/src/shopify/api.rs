@@ -1,6 +1,7 @@
 //! Shopify's Admin API over GraphQL and its budget of points.
 
 use super::bulk::Bulk;
+use super::discounts;
 use super::filter::Filter;
 use super::graphql::{self, Field, Operation};
 use super::mutate::{self, idempotency_key};
@@ -196,6 +197,7 @@ fn query(state: &State, field: &Field) -> Result<Value, Fault> {
             tree::stocked(state, id()?, &levels.map_or_else(|| Ok(Filter::default()), filter)?)
         }
         "locations" => Some(tree::locations(state)),
+        "discountNodes" => Some(discounts::listed(state)),
         "productsCount" => Some(tree::products_count(state)),
         other => {
             return Err((format!("Field '{other}' doesn't exist on type 'QueryRoot'"), "undefinedField"));

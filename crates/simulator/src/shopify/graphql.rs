@@ -22,6 +22,8 @@ pub(crate) struct Field {
     pub(crate) arguments: Map<String, Value>,
     pub(crate) directives: Vec<(String, Map<String, Value>)>,
     pub(crate) selection: Vec<Field>,
+    /// The type of objects that have it, if it is part of an inline fragment.
+    pub(crate) on: Option<String>,
 }
 
 impl Field {
@@ -208,8 +210,11 @@ impl Parser {
                 if self.name()? != "on" {
                     return Err("Named fragments aren't simulated".to_owned());
                 }
-                self.name()?;
-                fields.extend(self.selection()?);
+                let on = self.name()?;
+                let of_fragment = self.selection()?.into_iter();
+                fields.extend(
+                    of_fragment.map(|field| Field { on: field.on.or_else(|| Some(on.clone())), ..field }),
+                );
             } else {
                 fields.push(self.field()?);
             }
@@ -228,7 +233,7 @@ impl Parser {
         }
         let selected = self.peek() == Some(&Token::Mark('{'));
         let selection = if selected { self.selection()? } else { Vec::new() };
-        Ok(Field { alias, name, arguments, directives, selection })
+        Ok(Field { alias, name, arguments, directives, selection, on: None })
     }
 
     fn arguments(&mut self) -> Result<Map<String, Value>, String> {

@@ -2,6 +2,7 @@
 
 mod api;
 mod bulk;
+mod discounts;
 mod filter;
 mod graphql;
 mod mutate;

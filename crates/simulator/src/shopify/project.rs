@@ -68,7 +68,7 @@ fn object(kind: &str, entries: &[(&'static str, Node)], field: &Field) -> Result
         return Err((message, "selectionMismatch"));
     }
     let mut selected = Map::new();
-    for child in &field.selection {
+    for child in field.selection.iter().filter(|child| child.on.as_deref().is_none_or(|on| on == kind)) {
         let value = if child.name == "__typename" {
             json!(kind)
         } else {

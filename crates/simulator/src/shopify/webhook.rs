@@ -58,6 +58,8 @@ pub(super) fn announce(state: &mut State, changes: &[Change], url: &str, now: In
                     state.ledger.customer(id).map(|customer| self::customer(customer, &state.shop.currency));
                 bodies.extend(body.map(|body| ("customers/create", body)));
             }
+            // There is no webhook for the staff.
+            Change::Hired(_) | Change::Left(_) => {}
         }
     }
     bodies.into_iter().map(|(topic, body)| sealed(state, topic, &body, &event_id, url, now)).collect()

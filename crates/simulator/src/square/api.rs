@@ -1,7 +1,7 @@
 //! Square's Connect v2.
 
 use super::reply::{Refusal, listing, money, page};
-use super::{catalog, inventory, search};
+use super::{catalog, inventory, search, team};
 use crate::exchange::{Incoming, Reply, decode};
 use crate::ledger::{Customer, Instant, Order};
 use crate::notation;
@@ -46,7 +46,7 @@ pub(super) fn respond(state: &mut State, call: &Incoming, clock_lead: TimeDelta,
             body(call).and_then(|body| inventory::counts(state, &body))
         }
         ("POST", ["v2", "catalog", "search"]) => body(call).and_then(|body| catalog::search(state, &body)),
-        ("GET", ["v2", "catalog", "object", id]) => catalog::retrieve(state, id),
+        ("GET", ["v2", "catalog", "object", id]) => catalog::retrieve(state, id, call),
         ("GET", ["v2", "catalog", "list"]) => catalog::list(state, call),
         ("GET", ["v2", "orders", id]) => {
             let order = state.ledger.order(id).map(|order| json!({"order": self::order(state, order)}));
@@ -56,6 +56,7 @@ pub(super) fn respond(state: &mut State, call: &Incoming, clock_lead: TimeDelta,
         ("POST", ["v2", "customers", "search"]) => {
             body(call).and_then(|body| search::customers(state, &body))
         }
+        ("POST", ["v2", "team-members", "search"]) => body(call).and_then(|body| team::search(state, &body)),
         ("GET", ["v2", "customers"]) => customers(state, call),
         ("GET", ["v2", "locations"]) => Ok(Reply::ok(locations(state))),
         _ => Err(Refusal::not_found("Resource not found.")),

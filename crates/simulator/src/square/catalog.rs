@@ -16,6 +16,8 @@ pub(super) const LIST_PER_PAGE: usize = 100;
 pub(super) const SEARCH_PER_PAGE: u64 = 1_000;
 /// Fields of the same text in three formats; the first that is written applies.
 const DESCRIPTIONS: [&str; 3] = ["description_html", "description", "description_plaintext"];
+/// The id of the image that every item has.
+const IMAGE: &str = "IMAGEOFTHESHOP";
 const KINDS: [&str; 2] = ["ITEM", "ITEM_VARIATION"];
 
 /// Fields of a new item that a write of the item must keep.
@@ -24,6 +26,7 @@ pub(super) fn new_fields() -> Map<String, Value> {
         ("product_type", json!("REGULAR")),
         ("skip_modifier_screen", json!(false)),
         ("abbreviation", json!("TF")),
+        ("image_ids", json!([IMAGE])),
     ];
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -74,9 +77,30 @@ fn find(state: &State, id: &str) -> Option<Value> {
     Some(variation(state, product, variant, ordinal))
 }
 
-pub(super) fn retrieve(state: &State, id: &str) -> Result<Reply, Refusal> {
+fn image() -> Value {
+    json!({
+        "type": "IMAGE", "id": IMAGE, "updated_at": "2026-01-01T00:00:00Z", "version": 1, "is_deleted": false,
+        "present_at_all_locations": true,
+        "image_data": {"name": "shop", "url": "https://items-images.example/shop.jpeg", "caption": "Of the shop"},
+    })
+}
+
+/// Returns true if one of the objects refers to the image.
+fn has_image(objects: &[Value]) -> bool {
+    objects
+        .iter()
+        .any(|object| object["item_data"]["image_ids"].as_array().is_some_and(|ids| !ids.is_empty()))
+}
+
+pub(super) fn retrieve(state: &State, id: &str, call: &Incoming) -> Result<Reply, Refusal> {
     let object = find(state, id).ok_or_else(|| Refusal::not_found("Catalog object not found."))?;
-    Ok(Reply::ok(json!({"object": object})))
+    let mut reply = json!({"object": object});
+    if call.parameter("include_related_objects") == Some("true")
+        && has_image(std::slice::from_ref(&reply["object"]))
+    {
+        reply["related_objects"] = json!([image()]);
+    }
+    Ok(Reply::ok(reply))
 }
 
 /// Every object of `kinds` with the time of its last change.
@@ -154,11 +178,13 @@ pub(super) fn search(state: &State, body: &Map<String, Value>) -> Result<Reply, 
     Ok(Reply::ok(reply))
 }
 
-/// The items of the variations among `objects`, each once.
+/// The items of the variations among `objects`, each once, and the image of the items among them.
 fn items_of(state: &State, objects: &[Value]) -> Vec<Value> {
     let ids = objects.iter().filter_map(|object| object["item_variation_data"]["item_id"].as_str());
     let ids: BTreeSet<&str> = ids.collect();
-    ids.into_iter().filter_map(|id| state.ledger.product(id)).map(|product| item(state, product)).collect()
+    let items = ids.into_iter().filter_map(|id| state.ledger.product(id)).map(|product| item(state, product));
+    // One level deep: the image of a related item isn't among them.
+    items.chain(has_image(objects).then(image)).collect()
 }
 
 pub(super) fn upsert(state: &mut State, body: &Map<String, Value>, now: Instant) -> Result<Reply, Refusal> {

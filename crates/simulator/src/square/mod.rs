@@ -9,6 +9,7 @@ mod reply;
 mod samples;
 mod search;
 mod sign;
+mod team;
 mod webhook;
 
 use crate::backend::{Backend, Disturbance, Sending, Simulation};

@@ -1,6 +1,6 @@
-//! Webhooks: thin for the catalog and for orders, full for counts and customers.
+//! Webhooks: thin for the catalog and for orders, full for counts, customers and the team.
 
-use super::{api, inventory, sign};
+use super::{api, inventory, sign, team};
 use crate::exchange::Outgoing;
 use crate::ledger::{Change, Instant};
 use crate::notation;
@@ -39,10 +39,19 @@ pub(super) fn announce(state: &mut State, changes: &[Change], url: &str, now: In
                 });
                 events.extend(data.map(|data| ("customer.created", data)));
             }
+            Change::Hired(id) => events.extend(member(state, id).map(|data| ("team_member.created", data))),
+            Change::Left(id) => {
+                events.extend(member(state, id).map(|data| ("team_member.updated", data)));
+            }
             _ => {}
         }
     }
     events.into_iter().map(|(kind, data)| sealed(state, kind, &data, url, now)).collect()
+}
+
+fn member(state: &State, id: &str) -> Option<Value> {
+    let member = state.staff.find(id)?;
+    Some(json!({"type": "team_member", "id": id, "object": {"team_member": team::member(member)}}))
 }
 
 fn catalog_changed(changes: &[Change]) -> bool {

@@ -29,8 +29,8 @@ pub(super) fn announce(state: &mut State, changes: &[Change], url: &str) -> Vec<
                 events
                     .extend(state.ledger.customer(id).map(|customer| ("CUSTOMER", api::customer(customer))));
             }
-            // Treez documents no webhook for a refund.
-            Change::Refunded(_) => {}
+            // Treez documents no webhook for a refund, and none for employees.
+            Change::Refunded(_) | Change::Hired(_) | Change::Left(_) => {}
             // A product is its own item. Its `last_updated_at` doesn't change if only its stock does.
             Change::ProductAdded(id)
             | Change::ProductEdited(id)

@@ -72,6 +72,8 @@ fn bodies_of(state: &State, change: &Change, changes: &[Change]) -> Vec<Body> {
             let shown = state.ledger.customer(id).map(show::customer);
             shown.map(|body| ("customer.created", body)).into_iter().collect()
         }
+        // A shop's users are no employees of a till.
+        Change::Hired(_) | Change::Left(_) => Vec::new(),
     }
 }
 

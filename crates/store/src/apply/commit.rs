@@ -1,6 +1,8 @@
 //! Writes of a batch: one statement for each kind of row, over the whole set; none for an empty set.
 
-use super::{catalog, conflicts, dropped_inputs, links, promotions, stock, together::Writes, trade};
+use super::{
+    catalog, conflicts, dropped_inputs, employees, links, promotions, stock, together::Writes, trade,
+};
 use crate::{
     Consumer, CursorMove, StoreError,
     columns::{partition, signed},
@@ -54,6 +56,9 @@ pub(super) fn writes(
     }
     if !changes.promotions.is_empty() {
         writes.add(promotions::write_promotions(&changes.promotions)?);
+    }
+    if !changes.employees.is_empty() {
+        writes.add(employees::write_employees(&changes.employees)?);
     }
     write_history(&mut writes, changes, payloads)?;
     Ok(writes)

@@ -3,7 +3,7 @@
 use super::together::{Loads, Writes};
 use crate::{
     LISTED_ROWS, StoreError,
-    columns::id,
+    columns::{id, id_or_null, unreadable},
     row::Row as _,
     statement::{query, statements},
 };
@@ -33,22 +33,22 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// Loads the live links of those keys.
+/// Loads the live links of those keys, and the platform's products of all of them.
 pub(super) fn load(loads: &mut Loads, keys: &Links<()>) {
     let products = keys.products.keys().map(|key| (LinkKind::Product, key));
     let variants = keys.variants.keys().map(|key| (LinkKind::Variant, key));
     let items = keys.items.keys().map(|key| (LinkKind::Item, key));
     let locations = keys.locations.keys().map(|key| (LinkKind::Location, key));
-    live(loads, Keys::of(products.chain(variants).chain(items).chain(locations)));
+    known(loads, Keys::of(products.chain(variants).chain(items).chain(locations)));
 }
 
 /// Loads the live links of those items.
 pub(super) fn of_items(loads: &mut Loads, keys: &BTreeSet<ExternalKey>) {
-    live(loads, Keys::of(keys.iter().map(|key| (LinkKind::Item, key))));
+    known(loads, Keys::of(keys.iter().map(|key| (LinkKind::Item, key))));
 }
 
-fn live(loads: &mut Loads, keys: Keys<'_>) {
-    loads.add(query(LIVE).bind(keys.connections).bind(keys.kinds).bind(keys.externals), keep);
+fn known(loads: &mut Loads, keys: Keys<'_>) {
+    loads.add(query(KNOWN).bind(keys.connections).bind(keys.kinds).bind(keys.externals), keep);
 }
 
 /// Loads every live location link of those connections, their item links (at most [`LISTED_ROWS`] of each), and the
@@ -68,9 +68,28 @@ pub(super) fn of_products(loads: &mut Loads, keys: &BTreeSet<ProductId>) {
     loads.add(query(LIVE_OF_PRODUCTS).bind(ids), keep);
 }
 
+/// Loads every live link of a variant or item that those products of platforms list.
+pub(super) fn listed_by(loads: &mut Loads, keys: &BTreeSet<ExternalKey>) {
+    let statement = query(LIVE_OF_LISTED)
+        .bind(keys.iter().map(|(connection, _)| connection.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(_, product)| product.as_str()).collect::<Vec<_>>());
+    loads.add(statement, keep);
+}
+
 fn keep(row: &Row, facts: &mut Facts) -> Result<(), StoreError> {
     let key = (id::<ConnectionId>(row, "connection")?, id::<ExternalId>(row, "external")?);
-    match row.value::<&str>("kind")? {
+    let kind = row.value::<&str>("kind")?;
+    if let Some(product) = id_or_null::<ExternalId>(row, "product")? {
+        match kind {
+            "variant" => drop(facts.links.variant_products.insert(key.clone(), product)),
+            "item" => drop(facts.links.item_products.insert(key.clone(), product)),
+            _ => {}
+        }
+    }
+    if row.value("is_retired")? {
+        return Ok(());
+    }
+    match kind {
         "product" => drop(facts.links.products.insert(key, id(row, "internal")?)),
         "variant" => drop(facts.links.variants.insert(key, id(row, "internal")?)),
         "item" => drop(facts.links.items.insert(key, id(row, "internal")?)),
@@ -105,7 +124,7 @@ pub(super) fn numbers(loads: &mut Loads, keys: &BTreeSet<(StoreId, String)>) {
 fn connections(row: &Row) -> Result<BTreeSet<ConnectionId>, StoreError> {
     let texts: Vec<String> = row.value("linked_by")?;
     let ids = texts.into_iter().map(ConnectionId::try_from).collect::<Result<_, _>>();
-    ids.map_err(|_| crate::columns::unreadable("linked_by"))
+    ids.map_err(|_| unreadable("linked_by"))
 }
 
 /// Creates, changes and retires links.
@@ -119,24 +138,29 @@ pub(super) fn write(writes: &mut Writes, links: &Links<Changed>) {
     }
     let locations = links.locations.iter();
     changes.extend(locations.map(|(key, to)| ((LinkKind::Location, key), Some(to.as_str()))));
+    let product = |(kind, key): &(LinkKind, &ExternalKey)| match kind {
+        LinkKind::Variant => links.variant_products.get(*key).map(ExternalId::as_str),
+        LinkKind::Item => links.item_products.get(*key).map(ExternalId::as_str),
+        LinkKind::Product | LinkKind::Location => None,
+    };
     let keys = Keys::of(changes.keys().copied());
     let statement = query(WRITE)
         .bind(keys.connections)
         .bind(keys.kinds)
         .bind(keys.externals)
-        .bind(changes.values().copied().collect::<Vec<_>>());
+        .bind(changes.values().copied().collect::<Vec<_>>())
+        .bind(changes.keys().map(product).collect::<Vec<_>>());
     writes.add_complete(statement, changes.len(), StoreError::refused("a link's connection isn't set up"));
 }
 
 statements! {
-    const LIVE: ByKey(text[], text[], text[]) = "
-        SELECT l.connection, l.kind, l.external, l.internal
+    const KNOWN: ByKey(text[], text[], text[]) = "
+        SELECT l.connection, l.kind, l.external, l.internal, l.product, l.retired_at IS NOT NULL AS is_retired
         FROM unnest($1::text[], $2::text[], $3::text[]) AS u(connection, kind, external)
-        JOIN links l USING (connection, kind, external)
-        WHERE l.retired_at IS NULL";
+        JOIN links l USING (connection, kind, external)";
 
     const LIVE_OF_CONNECTIONS: ByKey(text[], int8) = "
-        SELECT l.connection, l.kind, l.external, l.internal
+        SELECT l.connection, l.kind, l.external, l.internal, l.product, false AS is_retired
         FROM unnest($1::text[]) AS u(connection)
         CROSS JOIN (VALUES ('item'), ('location')) AS k(kind)
         CROSS JOIN LATERAL (SELECT * FROM links o
@@ -147,13 +171,20 @@ statements! {
         "SELECT DISTINCT l.store, l.id FROM connections c JOIN locations l ON l.store = c.store WHERE c.id = ANY($1)";
 
     const LIVE_OF_PRODUCTS: ByKey(text[]) = "
-        SELECT l.connection, l.kind, l.external, l.internal
+        SELECT l.connection, l.kind, l.external, l.internal, l.product, false AS is_retired
         FROM unnest($1::text[]) AS u(product)
         CROSS JOIN LATERAL (SELECT u.product AS id
                             UNION ALL (SELECT v.id FROM variants v WHERE v.product = u.product OFFSET 0)) AS v
         CROSS JOIN LATERAL (SELECT * FROM links k
                             WHERE k.internal = v.id AND k.kind IN ('product', 'variant', 'item')
                                 AND k.retired_at IS NULL
+                            OFFSET 0) AS l";
+
+    const LIVE_OF_LISTED: ByKey(text[], text[]) = "
+        SELECT l.connection, l.kind, l.external, l.internal, l.product, false AS is_retired
+        FROM unnest($1::text[], $2::text[]) AS u(connection, product)
+        CROSS JOIN LATERAL (SELECT * FROM links k
+                            WHERE k.connection = u.connection AND k.product = u.product AND k.retired_at IS NULL
                             OFFSET 0) AS l";
 
     const LINKED_BY: ByKey(text[]) = "
@@ -170,13 +201,16 @@ statements! {
         JOIN variants v ON v.store = u.store AND left(v.sku, 255) = left(u.sku, 255) AND v.sku = u.sku
         WHERE v.sku IS NOT NULL";
 
-    const WRITE: ByKey(text[], text[], text[], text[]) = "
-        INSERT INTO links AS l (tenant, connection, kind, external, internal, retired_at, is_instructed)
+    // The platform's product stays known of a link that is retired, or made without it.
+    const WRITE: ByKey(text[], text[], text[], text[], text[]) = "
+        INSERT INTO links AS l (tenant, connection, kind, external, internal, retired_at, is_instructed, product)
         SELECT c.tenant, u.connection, u.kind, u.external, coalesce(u.internal, ''),
-            CASE WHEN u.internal IS NULL THEN now() END, u.kind = 'location'
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(connection, kind, external, internal)
+            CASE WHEN u.internal IS NULL THEN now() END, u.kind = 'location', u.product
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+            AS u(connection, kind, external, internal, product)
         JOIN connections c ON c.id = u.connection
         ON CONFLICT (connection, kind, external) DO UPDATE
         SET internal = CASE WHEN excluded.internal = '' THEN l.internal ELSE excluded.internal END,
-            retired_at = excluded.retired_at";
+            retired_at = excluded.retired_at,
+            product = coalesce(excluded.product, l.product)";
 }

@@ -1,6 +1,6 @@
 //! Loads of a batch: one statement for each kind of row, over the whole set of keys; none for an empty set.
 
-use super::{catalog, links, promotions, stock, together::Loads, trade};
+use super::{catalog, employees, links, promotions, stock, together::Loads, trade};
 use crate::{
     columns::{currency, hash_id, id, position},
     row::Row as _,
@@ -56,6 +56,9 @@ pub(super) fn rows(keys: &RowKeys) -> Loads {
     if !keys.products_of.is_empty() {
         links::of_products(&mut loads, &keys.products_of);
     }
+    if !keys.listed_by.is_empty() {
+        links::listed_by(&mut loads, &keys.listed_by);
+    }
     if !keys.levels.is_empty() {
         stock::levels(&mut loads, &keys.levels);
     }
@@ -74,6 +77,9 @@ pub(super) fn rows(keys: &RowKeys) -> Loads {
     }
     if !keys.promotions.is_empty() {
         promotions::promotions(&mut loads, &keys.promotions);
+    }
+    if !keys.employees.is_empty() {
+        employees::employees(&mut loads, &keys.employees);
     }
     loads
 }

@@ -5,6 +5,7 @@ mod catalog;
 mod commit;
 mod conflicts;
 mod dropped_inputs;
+pub(crate) mod employees;
 mod links;
 mod load;
 pub(crate) mod promotions;
@@ -23,7 +24,7 @@ use std::time::Duration;
 /// connection, so that the server rolls back.
 ///
 /// Locks are taken in one order everywhere: stores, then mirrors, products, variants, orders, customers, promotions,
-/// connections, conflicts, each in the order of its keys.
+/// employees, connections, conflicts, each in the order of its keys.
 pub struct ApplyTransaction {
     lease: Lease,
     limit: Duration,
@@ -102,6 +103,12 @@ impl ApplyTransaction {
             {
                 after = last;
             }
+            let mut after = String::new();
+            while let Some(last) =
+                employees::erase_employees(session, limit, of, &after, &changes.employees).await?
+            {
+                after = last;
+            }
         }
         Ok(())
     }
@@ -115,6 +122,7 @@ pub(crate) fn statements() -> Vec<crate::statement::Declared> {
         commit::statements(),
         conflicts::statements(),
         dropped_inputs::statements(),
+        employees::statements(),
         links::statements(),
         load::statements(),
         promotions::statements(),

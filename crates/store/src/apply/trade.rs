@@ -3,15 +3,15 @@
 use super::together::{Loads, Writes};
 use crate::{
     StoreError,
-    columns::{id, id_or_null, json, time_or_null, unreadable},
+    columns::{id, id_or_null, json, time_or_null},
+    personal::{self, PersonalOfCustomer},
     row::Row as _,
     statement::{Bound, Session, query, statements},
 };
 use model::{
-    ConnectionId, Customer, CustomerId, ExternalId, OrderId, Patch, Timestamp, VersionNumber,
+    ConnectionId, Customer, CustomerId, ExternalId, OrderId, Timestamp, VersionNumber,
     record::{CustomerRow, Erasure, Facts, OrderRow},
 };
-use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -52,38 +52,6 @@ pub(super) fn write_orders(orders: &BTreeMap<OrderId, OrderRow>) -> Result<Bound
         .bind(rows().map(|row| json(&row.order)).collect::<Result<Vec<_>, _>>()?))
 }
 
-/// The personal fields of a customer as the database stores them: a field that was never reported is missing, one that
-/// is empty on purpose is null.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Personal {
-    #[serde(skip_serializing_if = "never_reported", with = "reported")]
-    first_name: Patch<String>,
-    #[serde(skip_serializing_if = "never_reported", with = "reported")]
-    last_name: Patch<String>,
-    #[serde(skip_serializing_if = "never_reported", with = "reported")]
-    email: Patch<String>,
-    #[serde(skip_serializing_if = "never_reported", with = "reported")]
-    phone: Patch<String>,
-}
-
-fn never_reported(field: &Patch<String>) -> bool {
-    matches!(field, Patch::Keep)
-}
-
-mod reported {
-    use model::Patch;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(field: &Patch<String>, serializer: S) -> Result<S::Ok, S::Error> {
-        field.set().serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Patch<String>, D::Error> {
-        Option::deserialize(deserializer).map(Patch::present)
-    }
-}
-
 pub(super) fn customers(loads: &mut Loads, keys: &BTreeSet<CustomerId>) {
     let statement = query(LOCK_CUSTOMERS).bind(keys.iter().map(CustomerId::as_str).collect::<Vec<_>>());
     loads.add(statement, keep_customer);
@@ -96,9 +64,7 @@ fn keep_customer(row: &Row, facts: &mut Facts) -> Result<(), StoreError> {
 }
 
 fn read_customer(row: &Row) -> Result<CustomerRow, StoreError> {
-    // The JSON error would quote personal data.
-    let personal = row.json("personal").map_err(|_| unreadable("personal"))?;
-    let Personal { first_name, last_name, email, phone } = personal;
+    let PersonalOfCustomer { first_name, last_name, email, phone } = personal::read(row)?;
     Ok(CustomerRow {
         id: id(row, "id")?,
         tenant: id(row, "tenant")?,
@@ -122,7 +88,7 @@ pub(super) fn write_customers(customers: &BTreeMap<CustomerId, CustomerRow>) -> 
     let rows = || customers.values();
     let personal = |row: &CustomerRow| {
         let Customer { first_name, last_name, email, phone, .. } = row.customer.clone();
-        json(&Personal { first_name, last_name, email, phone })
+        json(&PersonalOfCustomer { first_name, last_name, email, phone })
     };
     let tags = |row: &CustomerRow| row.customer.tags.as_ref().map(json).transpose();
     Ok(query(WRITE_CUSTOMERS)

@@ -42,6 +42,7 @@ pub(super) async fn load(
     let rows = query(TARGETS)
         .bind(of.as_str())
         .bind(columns.kinds)
+        .bind(columns.externals)
         .bind(columns.locations)
         .bind(locked.iter().map(Mirror::internal).collect::<Vec<_>>())
         .bind(LocationRef::Default.as_str())
@@ -68,15 +69,20 @@ fn read(row: &PgRow) -> Result<Target, StoreError> {
 
 statements! {
     // Every table is looked up by key, whatever the time of planning: see the note in `desired.rs`.
-    const TARGETS: ByKey(text, text[], text[], text[], text) = "
+    // A variant's product is the one that lists it, else one that is linked to the product of the store's variant.
+    const TARGETS: ByKey(text, text[], text[], text[], text[], text) = "
         SELECT level.quantity, level.quantity IS NOT NULL AS has_quantity, v.price_minor, v.price_currency,
             p.id IS NOT NULL AS has_text, p.title, p.description, gen_random_uuid()::text AS fresh_key,
             (SELECT min(l.external) FROM links l WHERE l.internal = u.place AND u.place <> '' AND l.kind = 'location'
-                AND l.connection = $1 AND l.external <> $5) AS location,
-            (SELECT min(l.external) FROM links l WHERE l.internal = v.product AND l.kind = 'product'
-                AND l.connection = $1
-                AND l.retired_at IS NULL) AS product
-        FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS u(kind, place, internal, number)
+                AND l.connection = $1 AND l.external <> $6) AS location,
+            coalesce(
+                (SELECT l.product FROM links l WHERE l.connection = $1 AND l.kind = 'variant' AND l.external = u.external
+                    AND u.kind = 'price' AND l.retired_at IS NULL),
+                (SELECT min(l.external) FROM links l WHERE l.internal = v.product AND l.kind = 'product'
+                    AND l.connection = $1
+                    AND l.retired_at IS NULL)) AS product
+        FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) WITH ORDINALITY
+            AS u(kind, external, place, internal, number)
         LEFT JOIN LATERAL (SELECT * FROM inventory_levels k
                            WHERE u.kind = 'inventory' AND k.variant = u.internal
                                AND k.location || '' = u.place OFFSET 0) AS level

@@ -5,12 +5,12 @@ use crate::{
     fixture::{at, commit_silently, connection_id, external, location, shop, store_id},
 };
 use model::{
-    Customer, CustomerId, LevelKey, LevelMirror, Mirror, Order, OrderId, Patch, Payload, Product, ProductId,
-    PromotionId, Quantity, TenantId, VariantId, VersionNumber,
+    Customer, CustomerId, Employee, EmployeeId, LevelKey, LevelMirror, Mirror, Order, OrderId, Patch,
+    Payload, Product, ProductId, PromotionId, Quantity, TenantId, VariantId, VersionNumber,
     promotion::Promotion,
     record::{
-        Changes, Clocked, CustomerRow, FirstKeys, KeptProductDetails, KeptVariantDetails, OrderRow,
-        ProductRow, PromotionRow, RowKeys, VariantRow,
+        Changes, Clocked, CustomerRow, EmployeeRow, FirstKeys, KeptProductDetails, KeptVariantDetails,
+        OrderRow, ProductRow, PromotionRow, RowKeys, VariantRow,
     },
 };
 use proptest::{
@@ -124,6 +124,19 @@ fn add_customer(changes: &mut Changes, number: usize, customer: Customer) {
     changes.customers.insert(row.id.clone(), row);
 }
 
+fn add_employee(changes: &mut Changes, number: usize, employee: Employee) {
+    let row = EmployeeRow {
+        id: EmployeeId::new(&format!("e{number}")).unwrap(),
+        tenant: tenant(),
+        store: store_id(),
+        connection: connection_id("a"),
+        version: None,
+        employee: Employee { external: external(&format!("employee-{number}")), ..employee },
+        deleted_at: Some(at(7)),
+    };
+    changes.employees.insert(row.id.clone(), row);
+}
+
 fn add_promotion(changes: &mut Changes, number: usize, promotion: Promotion) {
     let row = PromotionRow {
         id: PromotionId::new(&format!("pro{number}")).unwrap(),
@@ -161,6 +174,7 @@ async fn what_passes_the_bounds_is_stored_and_loaded_as_it_was() {
     let products = within(payloads::product(), |it| is_within(Payload::Product(it.clone())));
     let orders = within(payloads::order(), |it| is_within(Payload::Order(it.clone())));
     let customers = within(payloads::customer(), |it| is_within(Payload::Customer(it.clone())));
+    let employees = within(payloads::employee(), |it| is_within(Payload::Employee(it.clone())));
     let promotions = within(payloads::promotion(), |it| is_within(Payload::Promotion(it.clone())));
     let levels = within(payloads::quantity(), |_| true);
     for (number, product) in products.into_iter().enumerate() {
@@ -171,6 +185,9 @@ async fn what_passes_the_bounds_is_stored_and_loaded_as_it_was() {
     }
     for (number, customer) in customers.into_iter().enumerate() {
         add_customer(&mut changes, number, customer);
+    }
+    for (number, employee) in employees.into_iter().enumerate() {
+        add_employee(&mut changes, number, employee);
     }
     for (number, promotion) in promotions.into_iter().enumerate() {
         add_promotion(&mut changes, number, promotion);
@@ -189,6 +206,7 @@ async fn what_passes_the_bounds_is_stored_and_loaded_as_it_was() {
         orders: changes.orders.keys().cloned().collect(),
         customers: changes.customers.keys().cloned().collect(),
         promotions: changes.promotions.keys().cloned().collect(),
+        employees: changes.employees.keys().cloned().collect(),
         ..RowKeys::default()
     };
     let found = load(&database, &FirstKeys::default(), &rows).await;
@@ -197,6 +215,7 @@ async fn what_passes_the_bounds_is_stored_and_loaded_as_it_was() {
     assert_eq!(found.orders, changes.orders);
     assert_eq!(found.customers, changes.customers);
     assert_eq!(found.promotions, changes.promotions);
+    assert_eq!(found.employees, changes.employees);
     assert_eq!(found.levels, changes.levels);
     assert_eq!(found.mirrors, changes.mirrors);
 }

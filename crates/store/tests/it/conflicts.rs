@@ -124,7 +124,8 @@ async fn texts_that_a_column_would_refuse_are_stored_and_ended_all_the_same() {
 }
 
 /// Reverts the migration of conflicts and connection states.
-const AS_BEFORE: [&str; 4] = [
+const AS_BEFORE: [&str; 5] = [
+    "DROP TRIGGER connections_revision ON connections",
     "DELETE FROM _sqlx_migrations WHERE version = 20261126000002",
     "DROP INDEX conflicts_open_subject, connections_account",
     "ALTER TABLE conflicts DROP COLUMN subject, DROP COLUMN seen, DROP COLUMN last_seen_at, DROP COLUMN resolved_by,

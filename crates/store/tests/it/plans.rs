@@ -56,6 +56,7 @@ async fn load_all(database: &Database) {
         items: [item].into(),
         contacts: [(variant(), location())].into(),
         products_of: [product_id()].into(),
+        listed_by: [(connection_id("b"), external("prod-b"))].into(),
         waiting: [b].into(),
         levels: [(variant(), location())].into(),
         products: [product_id()].into(),
@@ -104,6 +105,9 @@ async fn work_on_one_item_does_not_read_all_the_others() {
         "INSERT INTO links (tenant, connection, kind, external, internal)
          SELECT 't1', 'c' || n % 50, CASE n % 2 WHEN 0 THEN 'item' ELSE 'variant' END, 'item-' || n, 'other-' || n
          FROM generate_series(1, $1) AS n",
+        // Others of the same connection, each listed by a product of its own.
+        "INSERT INTO links (tenant, connection, kind, external, internal, product)
+         SELECT 't1', 'b', 'variant', 'listed-' || n, 'other-' || n, 'product-' || n FROM generate_series(1, $1) AS n",
         "INSERT INTO inventory_levels (tenant, store, variant, location, quantity)
          SELECT l.tenant, l.store, 'other-' || n, l.location, 1
          FROM generate_series(1, $1) AS n, (SELECT * FROM inventory_levels LIMIT 1) AS l",

@@ -10,9 +10,10 @@ use std::collections::BTreeSet;
 
 /// Text columns that may be indexed: our ids and names, whose length is bounded at their source. A platform's id has at
 /// most 255 bytes.
-const BOUNDED: [&str; 24] = [
+const BOUNDED: [&str; 25] = [
     "action",
     "attention",
+    "caller",
     "candidate",
     "class",
     "collection",

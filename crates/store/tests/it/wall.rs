@@ -1,11 +1,12 @@
 use crate::{
     accounting::{accept, dropped_input},
+    employees::employee,
     fixture::{commit, event, report, reported, shop, step},
     promotions::promotion,
 };
-use model::{Outcome, Position};
+use model::{Outcome, Position, Role, Scope, TenantId, Timestamp};
 use sqlx::{Connection as _, PgConnection, Row as _};
-use store::Consumer;
+use store::{Consumer, NewApiKey};
 
 /// Returns the tables and views that a tenant may read, with the number of rows that a session sees now.
 async fn visible(connection: &mut PgConnection) -> Vec<(String, i64)> {
@@ -19,6 +20,7 @@ async fn visible(connection: &mut PgConnection) -> Vec<(String, i64)> {
         "inventory_movements",
         "mirrors",
         "promotions",
+        "employees",
         "events",
         "event_outcomes",
         "dropped_inputs",
@@ -35,8 +37,11 @@ async fn visible(connection: &mut PgConnection) -> Vec<(String, i64)> {
         let count = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {name}")));
         seen.push((name.to_owned(), count.fetch_one(&mut *connection).await.unwrap().get(0)));
     }
-    let count = sqlx::query("SELECT count(id) FROM connections");
-    seen.push(("connections".to_owned(), count.fetch_one(&mut *connection).await.unwrap().get(0)));
+    // Tables with a column that nobody may read.
+    for name in ["connections", "api_keys"] {
+        let count = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT count(id) FROM {name}")));
+        seen.push((name.to_owned(), count.fetch_one(&mut *connection).await.unwrap().get(0)));
+    }
     seen
 }
 
@@ -58,12 +63,24 @@ async fn a_tenant_sees_its_own_rows_and_nothing_of_anyone_else() {
     let mut changes = reported(1, "a", 10, 10);
     let elsewhere = Position { raw_sequence: 9, delivery: 0, event: 0 };
     changes.promotions.insert(promotion().id, promotion());
+    changes.employees.insert(employee("e1", "a").id, employee("e1", "a"));
     changes.dropped_inputs = vec![dropped_input(&event(2, "a"), elsewhere, Outcome::Filtered)];
     commit(&database.store, &changes, step(&database.store, Consumer::Apply, 1).await).await.unwrap();
     accept(&database.store, 2, 9).await;
     database.store.begin_rebuild(false).await.unwrap();
     crate::collections::list_one(&database.store).await;
     crate::matches::match_one(&database).await;
+    let scope = Scope::Tenant(TenantId::new("t1").unwrap());
+    let key = NewApiKey {
+        id: "k1",
+        scope: &scope,
+        role: Role::ReadOnly,
+        name: "key",
+        digest: [1; 32],
+        created_by: "test",
+        expires_at: Timestamp::from_micros(1),
+    };
+    assert!(database.store.create_api_key(&key).await.unwrap());
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
 
     for (table, rows) in as_tenant(&mut connection, Some("t1")).await {

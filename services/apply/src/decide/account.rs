@@ -26,7 +26,7 @@ pub(super) fn notice(event: &Event, notice: &AccountNotice, view: &View<'_>) -> 
             (ConflictKind::ReportCustomer, format!("customer {external}"), detail, None)
         }
         Duty::EraseAccount => {
-            let detail = "the personal data of the account's customers was erased, and dead letters that came before \
+            let detail = "the personal data of the account's customers and employees was erased, and dead letters that came before \
                 are; RAW drops its bytes at the end of its retention";
             let write = Write::EraseAccount(sales::erasure(event));
             (ConflictKind::EraseAccount, format!("account {external}"), detail, Some(write))

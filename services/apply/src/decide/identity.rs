@@ -150,19 +150,16 @@ impl<'a> Numbers<'a> {
     /// Returns whether this connection's variant of that id belonged to the reported product and is no longer among its
     /// variants: the platform created it anew.
     fn is_leaving(&self, id: &VariantId) -> bool {
-        let connection = &self.event.origin.connection;
-        let model::Payload::Product(reported) = &self.event.payload else { return false };
-        let product = self.view.product(self.event, &reported.external);
-        let Some(product) = product.filter(|product| self.view.product_of(self.event, id) == Some(product))
-        else {
-            return false;
-        };
-        if !self.view.is_alone(self.event, &reported.external, &product) {
-            return false;
-        }
-        let mut own =
-            links_of(&self.view.facts.links.variants, connection).filter(|(_, variant)| *variant == id);
-        reported.variants_complete && own.all(|(external, _)| !self.reported.contains(external))
+        let (event, view) = (self.event, self.view);
+        let model::Payload::Product(reported) = &event.payload else { return false };
+        let product = view.product(event, &reported.external);
+        let own = links_of(&view.facts.links.variants, &event.origin.connection);
+        let mut own = own.filter(|(_, variant)| *variant == id);
+        reported.variants_complete
+            && own.all(|(external, variant)| {
+                let of = (&reported.external, product.as_ref());
+                !self.reported.contains(external) && view.is_listed_by(event, (external, variant), of)
+            })
     }
 }
 

@@ -10,9 +10,9 @@ use super::{
     view::{LevelIndex, View, keys_of, links_of},
 };
 use model::{
-    Baseline, CustomerId, DroppedInput, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction,
-    InventoryReport, LevelKey, LevelMirror, LocationId, MatchedLink, MirrorKey, OrderId, Payload, Product,
-    PromotionId, StockedAt, VariantId,
+    Baseline, CustomerId, DroppedInput, Duty, EmployeeId, EntityKind, Event, ExternalId, FieldKey,
+    Instruction, InventoryReport, LevelKey, LevelMirror, LocationId, MatchedLink, MirrorKey, OrderId,
+    Payload, Product, ProductId, PromotionId, StockedAt, VariantId,
     record::{Facts, FirstKeys, RowKeys},
 };
 
@@ -68,6 +68,7 @@ pub fn first_keys<'a>(
             }
             Payload::Order(_)
             | Payload::Customer(_)
+            | Payload::Employee(_)
             | Payload::Promotion(_)
             | Payload::Activity { .. }
             | Payload::Account(_)
@@ -132,6 +133,9 @@ fn one(event: &Event, view: &View<'_>, candidates: &LinkCandidates, asked: &RowK
         Payload::Customer(customer) => {
             keys.customers.insert(CustomerId::derive(connection, &customer.external));
         }
+        Payload::Employee(employee) => {
+            keys.employees.insert(EmployeeId::derive(connection, &employee.external));
+        }
         Payload::Promotion(promotion) | Payload::Activity { promotion, .. } => {
             keys.promotions.insert(PromotionId::derive(connection, &promotion.external));
         }
@@ -147,21 +151,18 @@ fn one(event: &Event, view: &View<'_>, candidates: &LinkCandidates, asked: &RowK
         Payload::Deleted { entity, external } => match entity {
             EntityKind::Product => {
                 keys.mirrors.insert(MirrorKey::Text(field(external)));
-                if let Some(product) = view.product(event, external) {
-                    keys.products_of.insert(product.clone());
-                    for (external, variant) in view.variants_of(event, &product) {
-                        keys.mirrors.insert(MirrorKey::Price(field(&external)));
-                        for of in view.items_of(event, &variant) {
-                            item(event, &of, view, candidates, keys);
-                        }
-                    }
-                    keys.products.insert(product);
-                }
+                let product = view.product(event, external);
+                listed_keys(event, (external, product.as_ref()), view, candidates, keys);
+                keys.products_of.extend(product.clone());
+                keys.products.extend(product);
             }
             EntityKind::Inventory => item(event, external, view, candidates, keys),
             EntityKind::Order => drop(keys.orders.insert(OrderId::derive(connection, external))),
             EntityKind::Customer => {
                 keys.customers.insert(CustomerId::derive(connection, external));
+            }
+            EntityKind::Employee => {
+                keys.employees.insert(EmployeeId::derive(connection, external));
             }
             EntityKind::Promotion => {
                 keys.promotions.insert(PromotionId::derive(connection, external));
@@ -227,6 +228,30 @@ fn item(
     }
 }
 
+/// Adds the keys of everything that is linked as a variant of a platform's product, and of the products that it may leave.
+fn listed_keys(
+    event: &Event,
+    (external, product): (&ExternalId, Option<&ProductId>),
+    view: &View<'_>,
+    candidates: &LinkCandidates,
+    keys: &mut RowKeys,
+) {
+    let connection = &event.origin.connection;
+    keys.listed_by.insert((connection.clone(), external.clone()));
+    let mut variants = view.variants_listed_by(event, external, None);
+    // Whether it is the only product that is linked to that one is known once the batch is decided.
+    variants.extend(product.map(|product| view.variants_of(event, product)).unwrap_or_default());
+    for (variant, linked) in variants {
+        for of in view.items_of(event, &linked) {
+            item(event, &of, view, candidates, keys);
+        }
+        let left = view.product_of(event, &linked).cloned();
+        keys.products_of.extend(left.clone());
+        keys.products.extend(left);
+        keys.mirrors.insert(MirrorKey::Price(FieldKey { connection: connection.clone(), external: variant }));
+    }
+}
+
 fn product_keys(
     event: &Event,
     product: &Product,
@@ -239,6 +264,7 @@ fn product_keys(
         |external: &ExternalId| FieldKey { connection: connection.clone(), external: external.clone() };
     let identity = identify(event, product, view);
     keys.mirrors.insert(MirrorKey::Text(field(&product.external)));
+    listed_keys(event, (&product.external, None), view, candidates, keys);
     let before = view.product(event, &product.external);
     let variants = product.variants.iter().flat_map(|it| candidates.of_variant(connection, &it.external));
     let others: Vec<_> = variants.filter_map(|variant| view.product_of(event, variant).cloned()).collect();
@@ -255,6 +281,9 @@ fn product_keys(
     for identified in &identity.variants {
         let variant = identified.reported;
         keys.mirrors.insert(MirrorKey::Price(field(&variant.external)));
+        // A newer report of the product that listed it last keeps it there.
+        let listing = view.listing_of(event, &variant.external);
+        keys.mirrors.extend(listing.map(|listing| MirrorKey::Text(field(listing))));
         keys.variants.insert(identified.id.clone());
         keys.variants.extend(candidates.of_variant(connection, &variant.external).cloned());
         if let Some(of) = &variant.item {
@@ -280,8 +309,13 @@ fn instruction_keys(
                 Instruction::Link { to, .. } | Instruction::LinkMatched(MatchedLink { to, .. }) => to.clone(),
                 _ => VariantId::derive(connection, variant),
             };
-            let field = FieldKey { connection: connection.clone(), external: variant.clone() };
-            keys.mirrors.insert(MirrorKey::Price(field));
+            let field = |external: &ExternalId| FieldKey {
+                connection: connection.clone(),
+                external: external.clone(),
+            };
+            keys.mirrors.insert(MirrorKey::Price(field(variant)));
+            let listing = view.listing_of(event, variant);
+            keys.mirrors.extend(listing.map(|listing| MirrorKey::Text(field(listing))));
             let ids: Vec<_> = candidates.of_variant(connection, variant).cloned().collect();
             for linked in ids {
                 for of in view.items_of(event, &linked) {
@@ -292,13 +326,7 @@ fn instruction_keys(
                     keys.products.insert(row.product.clone());
                     let own = links_of(&view.facts.links.products, connection);
                     let of_product = own.filter(|(_, product)| **product == row.product);
-                    let text = |external: &ExternalId| {
-                        MirrorKey::Text(FieldKey {
-                            connection: connection.clone(),
-                            external: external.clone(),
-                        })
-                    };
-                    keys.mirrors.extend(of_product.map(|(external, _)| text(external)));
+                    keys.mirrors.extend(of_product.map(|(external, _)| MirrorKey::Text(field(external))));
                 }
                 keys.variants.insert(linked);
             }

@@ -1,18 +1,17 @@
-//! Links: made, moved to another variant, retired. Retiring a link also unlinks the mirrors of the platform's variant.
+//! Links: made, and moved to another variant. `gone.rs` retires them.
 
 use super::{
     Decision, View, Write, contact,
     identity::{self, Identity},
     matched, oversell,
-    report::{field_key, field_report},
+    report::field_key,
 };
 use model::{
-    Conflict, ConflictKind, Event, ExternalId, FieldMirror, LevelMirror, Mirror, Money, Outcome, Patch,
-    Product, ProductId, Quantity, Variant, VariantId,
+    Conflict, ConflictKind, Event, ExternalId, Mirror, Outcome, Patch, Product, ProductId, Quantity, Variant,
+    VariantId,
     record::{Clocked, Effect, MovementReason, ProductRow, VariantRow},
 };
 use stage::Reject;
-use std::collections::BTreeSet;
 
 /// The link changes of one event.
 pub(super) struct Links<'a> {
@@ -57,6 +56,7 @@ impl<'a> Links<'a> {
                 &identified.id,
                 variant.price == Patch::Keep,
             )?;
+            self.list(variant, &reported.external);
             if let Some(before) = &identified.instead_of {
                 self.move_stock_off(before, variant.item.as_ref());
                 self.forget_number(before);
@@ -65,8 +65,29 @@ impl<'a> Links<'a> {
         Ok(())
     }
 
+    /// Keeps which product of the platform lists a variant, unless another one has listed it in a newer report.
+    fn list(&mut self, variant: &Variant, product: &ExternalId) {
+        if self.view.is_listed_elsewhere_since(self.event, &variant.external, product) {
+            return;
+        }
+        if self.view.listing_of(self.event, &variant.external) != Some(product) {
+            self.writes.push(Write::VariantListed(variant.external.clone(), product.clone()));
+        }
+        let linked = self.view.variant_link(self.event, &variant.external);
+        let items = match (&variant.item, linked) {
+            (Some(item), _) => vec![item.clone()],
+            (None, Some(linked)) => self.view.items_with(self.event, &variant.external, &linked),
+            (None, None) => Vec::new(),
+        };
+        for item in items {
+            if self.view.item_listing_of(self.event, &item) != Some(product) {
+                self.writes.push(Write::ItemListed(item, product.clone()));
+            }
+        }
+    }
+
     /// Ends a conflict about a platform's variant, if one may be open.
-    fn end(&mut self, kind: ConflictKind, variant: &ExternalId) {
+    pub(super) fn end(&mut self, kind: ConflictKind, variant: &ExternalId) {
         let end = self.view.variant_end(self.event, kind, variant);
         self.writes.extend(end.map(Write::ConflictEnd));
     }
@@ -117,16 +138,6 @@ impl<'a> Links<'a> {
         self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
     }
 
-    /// Forgets the price of a variant that the platform no longer has: no reading is awaited, and no write is due.
-    fn forget_price(&mut self, external: &ExternalId) {
-        let key = field_key(self.event, external);
-        let Some(known) = self.view.facts.mirrors.prices.get(&key) else { return };
-        let mut mirror = known.clone();
-        mirror.forget(&field_report(self.event, &key, None));
-        mirror.link(None);
-        self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
-    }
-
     /// Links the level mirrors of the item. Levels that were reported before the link, or for another variant, are
     /// first contacts.
     fn link_levels(&mut self, item: &ExternalId, id: &VariantId) -> Result<(), Reject> {
@@ -143,82 +154,6 @@ impl<'a> Links<'a> {
             self.writes.push(Write::Mirror(Mirror::Level(key, mirror)));
         }
         Ok(())
-    }
-
-    /// Retires the variants that a complete list no longer names: the platform no longer has them.
-    pub(super) fn retire_missing(&mut self, reported: &Product, identity: &Identity<'_>) {
-        let is_alone = self.view.is_alone(self.event, &reported.external, &identity.product);
-        if !reported.variants_complete {
-            return;
-        }
-        let named: BTreeSet<&ExternalId> = reported.variants.iter().map(|it| &it.external).collect();
-        if !is_alone {
-            return self.forget_unread(&named, &identity.product);
-        }
-        let items: BTreeSet<&ExternalId> =
-            reported.variants.iter().filter_map(|it| it.item.as_ref()).collect();
-        for (external, variant) in self.view.variants_of(self.event, &identity.product) {
-            if !named.contains(&external) {
-                self.retire(&external, &variant, &items);
-            }
-        }
-    }
-
-    /// Forgets the prices that the product was read for and that the list doesn't name. Where two products of the
-    /// connection are one of the store's, the list doesn't cover the other's variants, so no other variant is retired.
-    fn forget_unread(&mut self, named: &BTreeSet<&ExternalId>, product: &ProductId) {
-        if !self.event.is_read_back {
-            return;
-        }
-        for (external, _) in self.view.variants_of(self.event, product) {
-            let key = field_key(self.event, &external);
-            let report = field_report(self.event, &key, None);
-            let waits = |mirror: &&FieldMirror<Money>| {
-                mirror.phase.is_reading() && report.read_for == Some(mirror.waiting)
-            };
-            if !named.contains(&external)
-                && let Some(mirror) = self.view.facts.mirrors.prices.get(&key).filter(waits)
-            {
-                let mut mirror = mirror.clone();
-                mirror.forget(&report);
-                self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
-            }
-        }
-    }
-
-    /// Retires all links of a product. If another product of the connection is linked to the same one, only the
-    /// product's own link: a deleted variant is found when the platform is next read or written.
-    pub(super) fn retire_product(&mut self, external: &ExternalId, product: &ProductId) {
-        self.changed = true;
-        self.writes.push(Write::ProductLink(external.clone(), None));
-        if !self.view.is_alone(self.event, external, product) {
-            return;
-        }
-        for (external, variant) in self.view.variants_of(self.event, product) {
-            self.retire(&external, &variant, &BTreeSet::new());
-        }
-    }
-
-    fn retire(&mut self, external: &ExternalId, variant: &VariantId, kept_items: &BTreeSet<&ExternalId>) {
-        self.changed = true;
-        self.writes.push(Write::VariantLink(external.clone(), None));
-        self.end(ConflictKind::SkuAmbiguous, external);
-        self.end(ConflictKind::CurrencyMismatch, external);
-        self.forget_price(external);
-        for item in self.view.items_of(self.event, variant) {
-            if kept_items.contains(&item) {
-                continue;
-            }
-            self.writes.push(Write::ItemLink(item.clone(), None));
-            for key in self.view.levels_of(&self.event.origin.connection, &item) {
-                if let Some(known) = self.view.facts.mirrors.levels.get(&key) {
-                    let mut mirror: LevelMirror = known.clone();
-                    mirror.link(None);
-                    self.writes.push(contact::conflict_end(self.event, &key, self.view));
-                    self.writes.push(Write::Mirror(Mirror::Level(key, mirror)));
-                }
-            }
-        }
     }
 
     /// Removes the stock of a variant that was identified as another one, to which the stock belongs.
@@ -277,6 +212,9 @@ pub(super) fn by_hand(
     if view.facts.variants.get(to).is_none_or(|row| row.store != event.origin.store) {
         return Ok(Decision::of(Outcome::Unchanged, "the store has no such variant"));
     }
+    if view.is_deleted_with_its_product(event, external) {
+        return Ok(Decision::of(Outcome::Unchanged, "the platform deleted the product of the variant"));
+    }
     Ok(moved(event, external, to, view)?.decision("linked by hand"))
 }
 
@@ -289,7 +227,7 @@ pub(super) fn moved<'a>(
 ) -> Result<Links<'a>, Reject> {
     let mut links = Links::new(event, view);
     let before = view.variant_link(event, external).filter(|before| before != to);
-    let items = before.as_ref().map(|before| view.items_of(event, before)).unwrap_or_default();
+    let items = before.as_ref().map(|before| view.items_with(event, external, before)).unwrap_or_default();
     links.link(external, None, to, true)?;
     for item in &items {
         links.link(external, Some(item), to, false)?;
@@ -337,7 +275,7 @@ pub(super) fn undone_by_hand(
         links.writes.push(Write::Variant(row));
     }
     links.link(external, None, &own, true)?;
-    for item in view.items_of(event, &linked) {
+    for item in view.items_with(event, external, &linked) {
         links.link(external, Some(&item), &own, false)?;
     }
     matched::product_returns(&mut links, external, &linked, &own);

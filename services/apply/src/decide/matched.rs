@@ -58,6 +58,7 @@ fn only_product(links: &Links<'_>, variant: &ExternalId, product: &ProductId) ->
     let mut linked = own.by_ref().filter(|(_, to)| *to == product).map(|(external, _)| external);
     let external = linked.next()?;
     let is_only = linked.next().is_none()
+        && view.listing_of(event, variant).is_none_or(|listing| listing == external)
         && view.variants_of(event, product).iter().all(|(external, _)| external == variant);
     is_only.then(|| external.clone())
 }

@@ -52,8 +52,8 @@ pub(super) fn reported(event: &Event, reported: &Product, view: &View<'_>) -> Re
     Ok(work.decision(is_old))
 }
 
-/// Decides the deletion of a product on its platform: its links are retired, and its baselines are forgotten. A product
-/// that was never reported leaves its version, so that an older report of it is stale.
+/// Decides the deletion of a product on its platform: its link and those of its variants are retired, and their baselines
+/// are forgotten. A product that was never reported leaves its version, so that an older report of it is stale.
 pub(super) fn deleted(event: &Event, external: &ExternalId, view: &View<'_>) -> Decision {
     let key = field_key(event, external);
     let known = view.facts.mirrors.texts.get(&key);
@@ -73,15 +73,9 @@ pub(super) fn deleted(event: &Event, external: &ExternalId, view: &View<'_>) -> 
     if known != Some(&mirror) {
         decision.writes.push(Write::Mirror(Mirror::Text(key, mirror)));
     }
-    if let Some(product) = view.product(event, external) {
-        let mut links = Links::new(event, view);
-        links.retire_product(external, &product);
-        let stays = view.is_linked_by_others(event, &product) || !view.is_alone(event, external, &product);
-        if let Some(row) = view.facts.products.get(&product).filter(|row| row.deleted_at.is_none() && !stays)
-        {
-            let deleted_at = Some(changed_at(event));
-            decision.writes.push(Write::Product(ProductRow { deleted_at, ..row.clone() }));
-        }
+    let mut links = Links::new(event, view);
+    links.retire_product(external, view.product(event, external).as_ref());
+    if links.changed {
         decision.outcome = Outcome::Applied;
         decision.writes.extend(links.writes);
         decision.effects.extend(links.effects);

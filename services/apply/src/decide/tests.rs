@@ -8,6 +8,7 @@ mod details;
 mod edits;
 mod late;
 mod ledger;
+mod listings;
 mod locations;
 mod matched;
 mod open_conflicts;
@@ -20,9 +21,9 @@ mod stale;
 use super::{Fold, Folded, first_keys, row_keys};
 use model::{
     Action, BaselineRule, Begun, CallResult, Conflict, ConflictKind, ConnectionId, Currency, Customer,
-    DeliveryId, Event, EventId, ExternalId, FieldKey, FieldMirror, FieldValue, InventoryReport, LevelKey,
-    LevelMirror, Link, LinkedRef, LocationId, LocationRef, Meanwhile, Mirror, MirrorKey, Money, Order,
-    OrderStatus, Origin, Outcome, Partition, Patch, Payload, Phase, PlatformName, Position, Product,
+    DeliveryId, Employee, Event, EventId, ExternalId, FieldKey, FieldMirror, FieldValue, InventoryReport,
+    LevelKey, LevelMirror, Link, LinkedRef, LocationId, LocationRef, Meanwhile, Mirror, MirrorKey, Money,
+    Order, OrderStatus, Origin, Outcome, Partition, Patch, Payload, Phase, PlatformName, Position, Product,
     ProductText, Quantity, RawDigest, Settled, SourceVersion, StoreId, TenantId, Timestamp, TraceParent,
     Variant, VariantId, VersionNumber,
     record::{Changes, ConnectionFacts, Effect, Facts, Links, RowKeys, WriteLogEntry},
@@ -424,6 +425,20 @@ fn personal_data_reaches_the_customers_row_and_nothing_else() {
         panic!("not a customer")
     };
     assert_eq!(published.email, Patch::Keep);
+
+    let employee = Employee {
+        name: Patch::Set(canary.to_owned()),
+        roles: Some(vec![canary.to_owned()]),
+        is_active: Some(true),
+        ..Employee::bare(external("e1"))
+    };
+    let (_, folded) =
+        fold(Facts::default(), vec![event("a", 1, Some(1), Payload::Employee(employee.clone()))]);
+    assert_eq!(folded.changes.employees.values().next().unwrap().employee, employee);
+    let Payload::Employee(published) = &folded.changes.applied[0].1.event.payload else {
+        panic!("not an employee")
+    };
+    assert_eq!(*published, Employee { is_active: Some(true), ..Employee::bare(external("e1")) });
 }
 
 #[test]

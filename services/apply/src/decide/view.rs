@@ -269,6 +269,7 @@ pub(super) fn links(event: &Event, facts: &Facts) -> Vec<Link> {
         }
         Payload::Order(_)
         | Payload::Customer(_)
+        | Payload::Employee(_)
         | Payload::Promotion(_)
         | Payload::Activity { .. }
         | Payload::Account(_)

@@ -229,6 +229,7 @@ fn change(row: ChangeRow) -> Result<Change, String> {
         Payload::Product(_)
         | Payload::Order(_)
         | Payload::Customer(_)
+        | Payload::Employee(_)
         | Payload::Stocked(_)
         | Payload::Promotion(_)
         | Payload::Activity { .. }

@@ -2,11 +2,13 @@
 
 use crate::{
     oracle,
-    plan::Act,
     shop::{LEVELS, PRODUCTS},
     world::World,
 };
-use model::{ConflictKind, ConnectionId, ExternalId, ListRead, ReadOutcome, ReadRange};
+use model::{
+    Baseline, ConflictKind, ConnectionId, ExternalId, FieldKey, ListRead, ReadOutcome, ReadRange,
+    record::ExternalKey,
+};
 
 /// Checks that what a complete list of levels had is in the record, and that of any other list if all of it was reported,
 /// which is one of seven lists of everything: the baseline of each level is the shop's number, unless it moved while the
@@ -53,7 +55,7 @@ pub(crate) fn complete_read(
 pub(super) fn listed_shops_agree(world: &World, found: &mut Vec<String>) {
     let record = &world.pipeline.record;
     let is_listed = |shop: &crate::shop::Shop| world.lists.contains_key(&shop.connection);
-    for (index, shop) in world.shops.iter().enumerate().filter(|(_, shop)| is_listed(shop)) {
+    for shop in world.shops.iter().filter(|shop| is_listed(shop)) {
         let (gone, sold) = shop.gone_and_sold();
         let link = |good: &crate::shop::Good| {
             record.links.variants.get(&(shop.connection.clone(), good.variant.clone()))
@@ -78,11 +80,6 @@ pub(super) fn listed_shops_agree(world: &World, found: &mut Vec<String>) {
         }
         // Where a product that isn't listed may only be sold out, its absence means nothing but that.
         let is_excused = lacks_many || shop.kind.leaves_out_zeros();
-        // A deletion retires the variants of the linked product, and not one that was linked to another by hand.
-        let is_by_hand = world.plan.steps.iter().any(|step| match step.act {
-            Act::Link { shop: of, .. } | Act::Unlink { shop: of, .. } => of == index,
-            _ => false,
-        });
         let others = shop.json.iter().flat_map(|json| &json.others.gone);
         for other in others.filter(|_| !is_excused) {
             let variant = ExternalId::new(&other.variant).map(|id| (shop.connection.clone(), id));
@@ -94,11 +91,34 @@ pub(super) fn listed_shops_agree(world: &World, found: &mut Vec<String>) {
         let was_listed = |good: &crate::shop::Good| {
             world.lists.get(&shop.connection).is_some_and(|lists| lists.had(good.product.as_str()))
         };
-        for good in gone
-            .into_iter()
-            .filter(|good| was_listed(good) && link(good).is_some() && !is_excused && !is_by_hand)
-        {
+        for good in gone.into_iter().filter(|good| was_listed(good) && link(good).is_some() && !is_excused) {
             found.push(format!("{} of {} is gone and still linked", good.item, shop.connection));
+        }
+    }
+}
+
+/// Checks that nothing is linked whose product was reported as deleted, and that nothing that isn't linked has work.
+pub(super) fn what_was_deleted_is_retired(world: &World, found: &mut Vec<String>) {
+    let record = &world.pipeline.record;
+    let links = &record.links;
+    let is_deleted = |(connection, _): &ExternalKey, product: &ExternalId| {
+        let key = FieldKey { connection: connection.clone(), external: product.clone() };
+        let mirror = record.mirrors.texts.get(&key);
+        mirror.is_some_and(|mirror| mirror.baseline == Baseline::Absent && mirror.internal.is_none())
+    };
+    for (kind, live, products) in
+        [("variant", &links.variants, &links.variant_products), ("item", &links.items, &links.item_products)]
+    {
+        for (key, product) in live.keys().filter_map(|key| Some((key, products.get(key)?))) {
+            if is_deleted(key, product) {
+                found.push(format!("{kind} {key:?} is linked, and its product {product} is deleted"));
+            }
+        }
+    }
+    for (key, mirror) in &record.mirrors.levels {
+        let is_linked = links.items.contains_key(&(key.connection.clone(), key.item.clone()));
+        if !is_linked && (mirror.variant.is_some() || mirror.attention().is_some()) {
+            found.push(format!("{} of {} isn't linked: {mirror:?}", key.subject(), key.connection));
         }
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn is_the_same(world: &World, found: &mut Vec<String>) {
     same!("variants", |record: &Record| record.variants.clone());
     same!("orders", |record: &Record| record.orders.clone());
     same!("customers", |record: &Record| record.customers.clone());
+    same!("employees", |record: &Record| record.employees.clone());
     same!("links", |record: &Record| record.links.clone());
     same!("ends of events", |record: &Record| (record.seen.clone(), record.dead.clone()));
     same!("changes", |record: &Record| record

@@ -92,11 +92,6 @@ impl Kind {
         }
     }
 
-    /// Returns true if its products have one variant: several goods are never one product.
-    pub(crate) const fn has_one_variant(self) -> bool {
-        matches!(self, Self::Clover | Self::Treez | Self::Blaze | Self::Leaflogix)
-    }
-
     /// Returns true if it counts whole pieces.
     pub(crate) const fn counts_pieces(self) -> bool {
         matches!(self, Self::Shopify | Self::WooCommerce)

@@ -476,6 +476,7 @@ fn a_reading_that_comes_ends_the_conflict_about_those_that_did_not() {
     assert_eq!(named(&mirror).ended_since(&stuck), [ConflictKind::Unreadable]);
 }
 
+mod retire;
 mod stop;
 mod wait;
 

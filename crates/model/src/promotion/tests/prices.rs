@@ -70,21 +70,27 @@ fn case(
     Case { is, source, variant: variant(base), combining: Combining::LowestOnly, promotions, price, reason }
 }
 
-#[test]
-fn prices_after_promotions_are_those_that_platforms_document() {
-    let mut wrong = Vec::new();
-    for case in [
+fn cases() -> impl Iterator<Item = Case> {
+    let tables = [
         rewards(),
         scopes(),
         conditions(),
         combinations::of_one(),
         combinations::of_several(),
         stated_prices(),
-    ]
-    .into_iter()
-    .flatten()
-    {
-        assert!(!case.source.is_empty(), "{}", case.is);
+    ];
+    tables.into_iter().flatten()
+}
+
+/// The names of the cases, with their sources.
+pub(super) fn sources() -> Vec<(&'static str, &'static str)> {
+    cases().map(|case| (case.is, case.source)).collect()
+}
+
+#[test]
+fn prices_after_promotions_are_those_that_platforms_document() {
+    let mut wrong = Vec::new();
+    for case in cases() {
         let (at, zone) = (at("2026-11-28T20:00:00Z"), zone("America/Denver"));
         let found = price_after(&case.promotions, case.combining, &case.variant, at, zone);
         let expected = PriceAfter { price: money(case.price), reason: case.reason };
@@ -93,6 +99,35 @@ fn prices_after_promotions_are_those_that_platforms_document() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_variant_known_by_its_ids_alone_is_covered_isnt_or_is_unclear() {
+    let bare = PricedVariant {
+        categories: Vec::new(),
+        brand: None,
+        vendor: None,
+        collections: Vec::new(),
+        ..variant("10")
+    };
+    let (own, other) = (Target::Product(id("171097")), Target::Product(id("other")));
+    let category = || Target::Category(id("12"));
+    for (scope, except, expected) in [
+        (Scope::Everything, Vec::new(), Some(true)),
+        (Scope::Everything, vec![own.clone()], Some(false)),
+        (Scope::Everything, vec![category()], None),
+        (Scope::AnyOf(vec![own.clone(), category()]), Vec::new(), Some(true)),
+        (Scope::AnyOf(vec![other.clone(), category()]), Vec::new(), None),
+        (Scope::AnyOf(vec![other.clone()]), Vec::new(), Some(false)),
+        (Scope::AnyOf(Vec::new()), Vec::new(), Some(false)),
+        (Scope::EveryKindOf(vec![own.clone(), category()]), Vec::new(), None),
+        (Scope::EveryKindOf(vec![other.clone(), category()]), Vec::new(), Some(false)),
+        (Scope::EveryKindOf(vec![category(), Target::Brand(id("acme"))]), vec![other], None),
+        (Scope::AnyOf(vec![Target::Variant(id("171097-1"))]), vec![own], Some(false)),
+    ] {
+        let targets = Targets { scope, except };
+        assert_eq!(targets.cover_by_ids(&bare), expected, "{targets:?}");
+    }
 }
 
 fn rewards() -> Vec<Case> {

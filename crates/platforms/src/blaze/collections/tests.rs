@@ -186,7 +186,7 @@ fn a_place_that_is_none_is_refused() {
         let wanted = wanted("products", Range::Whole, Some(cursor));
         assert!(Collections::request(&PLATFORM, &wanted, &context).is_err(), "{cursor}");
     }
-    assert!(Collections::request(&PLATFORM, &wanted("employees", Range::Whole, None), &context).is_err());
+    assert!(Collections::request(&PLATFORM, &wanted("suppliers", Range::Whole, None), &context).is_err());
 }
 
 #[test]

@@ -43,6 +43,7 @@ fn a_notification_is_answered_by_reading_its_object_with_no_more_than_three_rela
         ("IS", "IS:X", items.clone()),
         ("IA", "IA:X", items.clone()),
         ("O", "O:X", format!("{base}/orders/X?expand=lineItems%2Cpayments%2Ccustomers")),
+        ("E", "E:X", format!("{base}/employees/X")),
         ("C", "C:X", format!("{base}/customers/X?expand=emailAddresses%2CphoneNumbers")),
     ] {
         let body = notice(object, "UPDATE");
@@ -128,4 +129,17 @@ fn an_item_that_another_notice_names_is_another_delivery_though_its_body_was_fet
     let key = |name: &str| wanted.delivery_key(&PLATFORM, &object, Some(notice(name)), Timestamp::default());
     assert_eq!(key("one"), key("one"), "the same fetch, made again");
     assert_ne!(key("one"), key("two"), "ten pieces, nine, and ten again");
+}
+
+#[test]
+fn a_fetched_employee_is_handed_on_without_any_pin() {
+    let body = notice("E:X", "UPDATE");
+    let wanted = Fetch::Notified { topic: "E", body: &body, since: None };
+    let shown = json!({"id": "X", "name": "Ada", "email": "ada@example.com", "role": "MANAGER", "pin": "hash",
+        "unhashedPin": "1234", "employeeCards": {"elements": []}, "isOwner": false});
+    let page = page(&wanted, 200, &shown).unwrap();
+    let kept = json!({"id": "X", "name": "Ada", "email": "ada@example.com", "role": "MANAGER"});
+    assert_eq!(objects(&page), [("employee", kept)]);
+    let gone = self::page(&wanted, 404, &json!({})).unwrap();
+    assert_eq!(objects(&gone), [("employee", json!({"id": "X", "deletedTime": 1_537_970_958_000_i64}))]);
 }

@@ -175,7 +175,7 @@ fn a_row_without_an_id_becomes_a_dead_letter_and_the_others_go_on() {
 fn no_other_collection_and_no_other_cursor_is_accepted() {
     let refused =
         |wanted: &Wanted<'_>| with("", |context| PLATFORM.request(wanted, context)).unwrap_err().class;
-    assert_eq!(refused(&wanted("employees", Range::Whole, None)), RejectClass::Config);
+    assert_eq!(refused(&wanted("suppliers", Range::Whole, None)), RejectClass::Config);
     for wanted in [
         wanted("orders", Range::Whole, None),
         wanted("customers", Range::Whole, Some("x")),

@@ -55,8 +55,8 @@ fn mapped(object: &Object) -> crate::Mapped {
 fn the_whole_catalog_is_items_that_exist_and_changes_include_deletions_and_variations() {
     let (url, body) = sent(&wanted("products", Range::Whole, Some("more")));
     assert_eq!(url, "https://square.example/v2/catalog/search");
-    let whole =
-        json!({"object_types": ["ITEM"], "include_deleted_objects": false, "limit": 100, "cursor": "more"});
+    let whole = json!({"object_types": ["ITEM"], "include_deleted_objects": false,
+        "include_related_objects": true, "limit": 100, "cursor": "more"});
     assert_eq!(body, whole);
     let (_, body) = sent(&wanted("products", since(), None));
     assert_eq!(body["begin_time"], "2026-07-01T10:00:00Z");

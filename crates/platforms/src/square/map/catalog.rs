@@ -1,7 +1,11 @@
 //! One item of the catalog with its variations.
 
 use super::money;
-use crate::{MapContext, Mapped, Rows, field::Object};
+use crate::{
+    MapContext, Mapped, Rows,
+    details::{image, images, text},
+    field::Object,
+};
 use model::{
     Action, EntityKind, ExternalId, Patch, Payload, Product, ProductDetails, ProductStatus, SourceVersion,
     Timestamp, Variant, VariantDetails,
@@ -55,7 +59,7 @@ pub(super) fn object(root: &Object<'_>, context: MapContext) -> Result<Rows, Rej
     identity.extend(rejected.iter().filter_map(|reject| reject.pointer.clone()));
     let variants_complete = !variations.is_empty() && rejected.is_empty();
     let variants = variations.into_iter().filter_map(|variation| variation.variant).collect();
-    let described = described(external, item.as_ref())?;
+    let described = Product { details: details(root)?, ..described(external, item.as_ref())? };
     let payload = Payload::Product(Product { variants, variants_complete, ..described });
     let mapped = Mapped { action: Action::Updated, occurred_at, version, identity, payload };
     Ok(std::iter::once(Ok(mapped)).chain(rejected.into_iter().map(Err)).collect())
@@ -73,7 +77,6 @@ fn described(external: ExternalId, item: Option<&Object<'_>>) -> Result<Product,
         tags: None,
         variants: Vec::new(),
         variants_complete: false,
-        // An item names its images by their ids alone, which are objects of their own (README).
         details: ProductDetails::default(),
     };
     let Some(item) = item else { return Ok(product) };
@@ -86,6 +89,14 @@ fn described(external: ExternalId, item: Option<&Object<'_>>) -> Result<Product,
         product.status = Some(ProductStatus::Archived);
     }
     Ok(product)
+}
+
+/// The images that were read with the item; unknown without them.
+fn details(root: &Object<'_>) -> Result<ProductDetails, Reject> {
+    let Some(listed) = root.objects("images")? else { return Ok(ProductDetails::default()) };
+    let found: Result<Vec<_>, Reject> =
+        listed.iter().map(|of| Ok(image(text(of, "url"), of.owned("caption")?))).collect();
+    Ok(ProductDetails { images: Some(images(found?)), attributes: None })
 }
 
 fn variation(reported: &Object<'_>, context: MapContext) -> Result<Variation, Reject> {

@@ -146,7 +146,7 @@ fn a_product_read_back_is_the_whole_item() {
     let (product, variant) = (ExternalId::new("I").unwrap(), ExternalId::new("V").unwrap());
     let wanted = Fetch::Product { product: &product, variant: Some(&variant) };
     let (request, _) = sent(&wanted);
-    let url = "https://square.example/v2/catalog/object/I";
+    let url = "https://square.example/v2/catalog/object/I?include_related_objects=true";
     assert_eq!((request.method, &*request.url), (Method::Get, url));
     let item = json!({"type": "ITEM", "id": "I", "version": 3});
     let expected = vec![Object { topic: "catalog.object", body: item.to_string().into_bytes() }];

@@ -11,6 +11,15 @@ fn customer(from: &str, number: u64, version: i64, of: &str) -> Event {
     event(from, number, Some(version), payload)
 }
 
+fn employee(from: &str, number: u64, version: i64, of: &str) -> Event {
+    let payload = Payload::Employee(Employee {
+        name: Patch::Set(of.to_owned()),
+        is_active: Some(true),
+        ..Employee::bare(external(of))
+    });
+    event(from, number, Some(version), payload)
+}
+
 fn erase(number: u64) -> Event {
     let notice = AccountNotice { external: external("shop"), duty: Duty::EraseAccount };
     event("a", number, None, Payload::Account(notice))
@@ -52,6 +61,60 @@ fn an_accounts_customers_are_erased_and_no_older_report_brings_them_back() {
         record.commit(vec![customer("a", 100, late, "bob")]);
         assert_eq!(known(&record).len(), 2);
     }
+}
+
+#[test]
+fn an_accounts_employees_are_erased_and_no_older_report_brings_them_back() {
+    let named = |record: &Record| {
+        let rows = record.tables.employees.values().filter(|row| row.employee.name != Patch::Keep);
+        rows.map(|row| row.employee.external.to_string()).collect::<Vec<_>>()
+    };
+    for is_one_batch in [false, true] {
+        let mut record = Record::of(with_rule(Facts::default(), BaselineRule::Store));
+        record.commit(vec![
+            employee("a", 1, 1, "ada"),
+            employee("a", 2, 2, "bob"),
+            employee("b", 3, 3, "eve"),
+        ]);
+        let events = vec![employee("a", 4, 2, "ada"), erase(5), employee("a", 6, 2, "ada")];
+        if is_one_batch {
+            record.commit(events);
+        } else {
+            for event in events {
+                record.commit(vec![event]);
+            }
+        }
+        assert_eq!(named(&record), ["eve"], "one batch: {is_one_batch}");
+        assert_eq!(record.commit(vec![employee("a", 7, 2, "bob")]), [Some(Outcome::Stale)]);
+        record.commit(vec![employee("a", 100, RECEIVED + 100, "bob")]);
+        assert_eq!(named(&record).len(), 2, "later reports are not affected");
+    }
+}
+
+#[test]
+fn a_deleted_employee_is_an_id_that_no_older_report_fills() {
+    let gone = |number, version| {
+        let payload = Payload::Deleted { entity: EntityKind::Employee, external: external("ada") };
+        event("a", number, Some(version), payload)
+    };
+    let mut record = Record::of(with_rule(Facts::default(), BaselineRule::Store));
+    let reports = vec![employee("a", 1, 1, "ada"), gone(2, 5), employee("a", 3, 4, "ada"), gone(4, 5)];
+    let outcomes = record.commit(reports);
+    let expected = [Outcome::Applied, Outcome::Applied, Outcome::Stale, Outcome::Unchanged].map(Some);
+    assert_eq!(outcomes, expected);
+    let row = record.tables.employees.values().next().unwrap();
+    assert_eq!(row.employee, Employee::bare(external("ada")));
+    assert!(row.deleted_at.is_some());
+    record.commit(vec![employee("a", 5, 6, "ada")]);
+    let row = record.tables.employees.values().next().unwrap();
+    assert_eq!((&row.employee.name, row.deleted_at), (&Patch::Set("ada".to_owned()), None));
+
+    // One that was never reported is a tombstone too.
+    let mut record = Record::of(with_rule(Facts::default(), BaselineRule::Store));
+    assert_eq!(
+        record.commit(vec![gone(1, 5), employee("a", 2, 4, "ada")]),
+        [Outcome::Applied, Outcome::Stale].map(Some)
+    );
 }
 
 #[test]

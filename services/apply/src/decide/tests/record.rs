@@ -70,6 +70,8 @@ impl Record {
                 variants: linked_as(&tables.links.variants, first.links.variants.keys()),
                 items: linked_as(&tables.links.items, first.links.items.keys()),
                 locations: linked_as(&tables.links.locations, first.links.locations.keys()),
+                variant_products: linked_as(&tables.links.variant_products, first.links.variants.keys()),
+                item_products: linked_as(&tables.links.item_products, first.links.items.keys()),
             },
             skus: self.skus(&first),
             stores: named(&tables.stores, &first.stores),
@@ -82,6 +84,8 @@ impl Record {
             let links = &tables.links;
             let own = |(by, _): &&ExternalKey| first.linking.contains(by);
             facts.links.items.extend(linked_as(&links.items, links.items.keys().filter(own)));
+            let live = links.items.keys().filter(own);
+            facts.links.item_products.extend(linked_as(&links.item_products, live));
             facts.links.locations.extend(linked_as(&links.locations, links.locations.keys().filter(own)));
             facts.locations.clone_from(&tables.locations);
         }
@@ -127,25 +131,28 @@ impl Record {
             facts.mirrors.insert(mirror);
         }
         facts.links.items.extend(linked_as(&tables.links.items, keys.links.iter()));
+        facts.links.item_products.extend(linked_as(&tables.links.item_products, keys.links.iter()));
         let products = tables.links.products.iter();
         let products = products.filter(|(_, product)| keys.products_of.contains(*product));
         facts.links.products.extend(products.map(|(key, product)| (key.clone(), product.clone())));
         let is_of = |variant: &VariantId| {
             tables.variants.get(variant).is_some_and(|row| keys.products_of.contains(&row.product))
         };
-        for (from, to) in [
-            (&tables.links.variants, &mut facts.links.variants),
-            (&tables.links.items, &mut facts.links.items),
-        ] {
-            let found = from.iter().filter(|(_, variant)| is_of(variant));
-            to.extend(found.map(|(key, variant)| (key.clone(), variant.clone())));
-        }
+        let (from, to) = (&tables.links, &mut facts.links);
+        live(
+            keys,
+            &is_of,
+            (&from.variants, &from.variant_products),
+            (&mut to.variants, &mut to.variant_products),
+        );
+        live(keys, &is_of, (&from.items, &from.item_products), (&mut to.items, &mut to.item_products));
         facts.levels.extend(named(&tables.levels, &keys.levels));
         facts.products.extend(named(&tables.products, &keys.products));
         facts.variants.extend(named(&tables.variants, &keys.variants));
         facts.linked_by.extend(keys.variants.iter().map(|id| (id.clone(), self.linked_by(id))));
         facts.orders.extend(named(&tables.orders, &keys.orders));
         facts.customers.extend(named(&tables.customers, &keys.customers));
+        facts.employees.extend(named(&tables.employees, &keys.employees));
         facts.promotions.extend(named(&tables.promotions, &keys.promotions));
     }
 
@@ -167,10 +174,18 @@ impl Record {
             self.effects.extend(applied.effects);
         }
         changes.mirrors.iter().for_each(|mirror| tables.mirrors.insert(mirror));
+        let links = &changes.links;
+        assert!(
+            links.variant_products.keys().all(|key| links.variants.contains_key(key)),
+            "a link's product"
+        );
+        assert!(links.item_products.keys().all(|key| links.items.contains_key(key)), "a link's product");
         write_links(&mut tables.links.products, changes.links.products);
         write_links(&mut tables.links.variants, changes.links.variants);
         write_links(&mut tables.links.items, changes.links.items);
         tables.links.locations.extend(changes.links.locations);
+        tables.links.variant_products.extend(changes.links.variant_products);
+        tables.links.item_products.extend(changes.links.item_products);
         for (connection, rule) in changes.rules {
             tables.connections.entry(connection).or_default().baseline = rule;
         }
@@ -185,12 +200,17 @@ impl Record {
             {
                 *row = row.erased(erasure);
             }
+            let of = tables.employees.values_mut().filter(|row| row.connection == connection);
+            for row in of.filter(|row| !changes.employees.contains_key(&row.id)) {
+                *row = row.erased(erasure);
+            }
         }
         tables.levels.extend(changes.levels);
         tables.products.extend(changes.products);
         tables.variants.extend(changes.variants);
         tables.orders.extend(changes.orders);
         tables.customers.extend(changes.customers);
+        tables.employees.extend(changes.employees);
         tables.promotions.extend(changes.promotions);
         assert_eq!(rebuilt, changes.movements, "the changes result in the ledger");
         self.movements.extend(changes.movements);
@@ -252,6 +272,27 @@ fn linked_as<'a, V: Clone>(
 ) -> BTreeMap<ExternalKey, V> {
     let found = keys.filter_map(|key| table.get_key_value(key));
     found.map(|(key, to)| (key.clone(), to.clone())).collect()
+}
+
+type Variants = BTreeMap<ExternalKey, VariantId>;
+type Listings = BTreeMap<ExternalKey, ExternalId>;
+
+/// Loads the live links of those products, and those that the named products of platforms list.
+fn live(
+    keys: &RowKeys,
+    is_of: &impl Fn(&VariantId) -> bool,
+    (from, listed): (&Variants, &Listings),
+    (to, listings): (&mut Variants, &mut Listings),
+) {
+    for (key, variant) in from {
+        let listing = listed.get(key);
+        let is_listed =
+            listing.is_some_and(|listing| keys.listed_by.contains(&(key.0.clone(), listing.clone())));
+        if is_of(variant) || is_listed {
+            to.insert(key.clone(), variant.clone());
+            listings.extend(listing.map(|listing| (key.clone(), listing.clone())));
+        }
+    }
 }
 
 fn write_links<V>(table: &mut BTreeMap<ExternalKey, V>, changed: BTreeMap<ExternalKey, Option<V>>) {

@@ -185,6 +185,7 @@ impl ReferenceStateMachine for Model {
             2 => Just(EntityKind::Product),
             1 => Just(EntityKind::Order),
             1 => Just(EntityKind::Customer),
+            1 => Just(EntityKind::Employee),
         ];
         let edit = prop_oneof![
             6 => (0_u8..3).prop_map(Edit::Text),
@@ -232,6 +233,9 @@ fn payload(entity: EntityKind, content: Content) -> Payload {
             tags: None,
             merged_into: None,
         }),
+        EntityKind::Employee => {
+            Payload::Employee(Employee { name: Patch::Set(text), ..Employee::bare(object(entity)) })
+        }
         EntityKind::Inventory | EntityKind::Promotion | EntityKind::Account => panic!("no text"),
     }
 }
@@ -272,6 +276,11 @@ impl Real {
             EntityKind::Customer => {
                 let row = &tables.customers[&model::CustomerId::derive(&connection, &object(entity))];
                 let named = row.customer.first_name == Patch::Set(text);
+                (row.version, if content.deleted { row.deleted_at.is_some() && !named } else { named })
+            }
+            EntityKind::Employee => {
+                let row = &tables.employees[&model::EmployeeId::derive(&connection, &object(entity))];
+                let named = row.employee.name == Patch::Set(text);
                 (row.version, if content.deleted { row.deleted_at.is_some() && !named } else { named })
             }
             EntityKind::Inventory | EntityKind::Promotion | EntityKind::Account => panic!("no text"),
