@@ -323,7 +323,9 @@ impl Oracle {
         let about = &shops[shop].goods[good];
         let of = (shops[shop].connection.clone(), about.variant.clone());
         let Some(variant) = record.links.variants.get(&of).cloned() else { return };
-        let Some(product) = record.variants.get(&variant).map(|row| row.product.clone()) else { return };
+        // Variants of one product of the platform may be of several products of the store: the text is that of the product
+        // which the platform's is linked to.
+        let product = record.links.products.get(&(of.0.clone(), about.product.clone())).cloned();
         let siblings = shops[shop].siblings(good);
         let others_wait = (0..shops.len()).any(|other| {
             let is_unlisted = |it| other != shop && self.unlisted.contains_key(&(other, it));
@@ -348,7 +350,10 @@ impl Oracle {
             // A price in another currency doesn't set the store's.
             Field::Price if crate::plan::is_foreign(shops[shop].currency) => return,
             Field::Price => Edited::Variant(variant),
-            Field::Title | Field::Description => Edited::Product(product),
+            Field::Title | Field::Description => match product {
+                Some(product) => Edited::Product(product),
+                None => return,
+            },
         };
         if others_wait || !is_known {
             self.inexact_edits.insert(of.clone());
