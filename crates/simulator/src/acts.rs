@@ -48,10 +48,10 @@ impl State {
         Ok(((), vec![change]))
     }
 
-    pub(crate) fn stop_stocking(&mut self, item: &str, location: &str) -> Acted<()> {
+    pub(crate) fn stop_stocking(&mut self, item: &str, location: &str, now: Instant) -> Acted<()> {
         self.check_location(location)?;
         let item = self.item(item)?;
-        self.ledger.disconnect(&item, location)?;
+        self.ledger.disconnect(&item, location, now)?;
         Ok(((), vec![Change::Disconnected(item, location.to_owned())]))
     }
 

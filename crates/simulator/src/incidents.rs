@@ -11,7 +11,7 @@ impl ShopHandle {
     /// Ends stocking an item at a location: its level there is removed. Platforms report it by a webhook of its own, by
     /// a list of locations, or not at all.
     pub fn stop_stocking(&self, item: &str, location: &str) -> Result<(), Impossible> {
-        self.act(|state, _| state.stop_stocking(item, location))
+        self.act(|state, now| state.stop_stocking(item, location, now))
     }
 
     /// Begins stocking an item at a location, with a level of zero. Platforms report it by a webhook of its own, or by a

@@ -129,6 +129,8 @@ pub(crate) struct Ledger {
     /// Product and variant, by the id of a variant or of an inventory item.
     owners: HashMap<String, (String, String)>,
     levels: BTreeMap<(String, String), Level>,
+    /// Times at which stocking of items last ended.
+    unstocked_at: BTreeMap<String, Instant>,
     orders: VecDeque<Order>,
     customers: VecDeque<Customer>,
     /// Products that lists leave out, though they exist.
@@ -144,6 +146,7 @@ impl Ledger {
             products: BTreeMap::new(),
             owners: HashMap::new(),
             levels: BTreeMap::new(),
+            unstocked_at: BTreeMap::new(),
             orders: VecDeque::new(),
             customers: VecDeque::new(),
             unlisted: BTreeSet::new(),
@@ -338,8 +341,10 @@ impl Ledger {
             (order.line.variant.clone(), order.location.clone(), order.line.quantity);
         let mut changes = vec![Change::Cancelled(id.to_owned())];
         let item = self.find(&variant).filter(|(_, held)| held.tracked).map(|(_, held)| held.item.clone());
-        if let Some(item) = item.filter(|_| restock) {
-            self.move_stock(&item, &location, quantity, now)?;
+        // An item that isn't stocked there any more stays so.
+        if let Some(item) = item.filter(|_| restock)
+            && self.move_stock(&item, &location, quantity, now).is_ok()
+        {
             changes.push(Change::Level(item, location));
         }
         Ok(changes)
@@ -360,9 +365,15 @@ impl Ledger {
     }
 
     /// Ends stocking an item at a location.
-    pub(crate) fn disconnect(&mut self, item: &str, location: &str) -> Result<(), Impossible> {
-        let removed = self.levels.remove(&(item.to_owned(), location.to_owned()));
-        removed.map(drop).ok_or(Impossible::NotStocked)
+    pub(crate) fn disconnect(&mut self, item: &str, location: &str, now: Instant) -> Result<(), Impossible> {
+        self.levels.remove(&(item.to_owned(), location.to_owned())).ok_or(Impossible::NotStocked)?;
+        self.unstocked_at.insert(item.to_owned(), now);
+        Ok(())
+    }
+
+    /// The time at which stocking of an item last ended, anywhere.
+    pub(crate) fn unstocked_at(&self, item: &str) -> Option<Instant> {
+        self.unstocked_at.get(item).copied()
     }
 
     /// Begins stocking an item at a location with a level of zero; a level that exists there is kept.

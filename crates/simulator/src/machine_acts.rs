@@ -161,7 +161,7 @@ impl ShopMachine {
         location: &str,
         now: DateTime<Utc>,
     ) -> Result<(), Impossible> {
-        self.act(now, |state, _| state.stop_stocking(item, location))
+        self.act(now, |state, now| state.stop_stocking(item, location, now))
     }
 
     /// Begins stocking an item at a location, with a level of zero.

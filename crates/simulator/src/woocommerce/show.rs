@@ -50,10 +50,11 @@ pub(super) fn counted(state: &State, variant: &Variant) -> Option<Decimal> {
     variant.tracked.then(|| level.quantity())
 }
 
-/// The time of an object's last save: each change of its stock is one.
+/// The time of an object's last save: each change of its stock is one, and each end of its stocking.
 fn modified(state: &State, variant: &Variant, saved: Instant) -> Instant {
     let levels = state.ledger.levels_of(&variant.item).map(|(_, level)| level.calculated_at);
-    levels.fold(saved.max(variant.updated_at), Instant::max)
+    let ended = state.ledger.unstocked_at(&variant.item);
+    levels.chain(ended).fold(saved.max(variant.updated_at), Instant::max)
 }
 
 /// The time of a product's last save: each save of a variation is one of its product.

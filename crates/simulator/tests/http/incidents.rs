@@ -186,6 +186,18 @@ async fn a_variation_gets_its_sku_later() {
 }
 
 #[tokio::test]
+async fn an_order_of_an_item_that_is_not_stocked_any_more_is_cancelled_and_nothing_is_restocked() {
+    let simulator = open("shopify").await;
+    let (ids, location) = stocked(&simulator, "A");
+    let shop = simulator.shop();
+    let order = shop.sell(&ids.item, &location, 4).unwrap();
+    shop.stop_stocking(&ids.item, &location).unwrap();
+    shop.cancel_order(&order, true).unwrap();
+    assert_eq!(shop.cancel_order(&order, true), Err(Impossible::UnknownItem), "it is cancelled");
+    assert_eq!(shop.level(&ids.item, &location), None);
+}
+
+#[tokio::test]
 async fn a_completed_order_is_cancelled_where_the_platform_can() {
     let (simulator, mut receiver, ids, location) = watched("shopify", "A").await;
     let shop = simulator.shop();

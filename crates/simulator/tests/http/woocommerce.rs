@@ -169,3 +169,19 @@ async fn a_change_of_a_variation_is_reported_by_it_and_by_its_product() {
     assert_eq!(reported, [&ids[1].variant, &ids[1].product, &ids[0].product, &ids[0].variant]);
     assert_eq!((&shown[0].1["stock_quantity"], &shown[3].1["price"]), (&json!(15), &json!("8.00")));
 }
+
+#[tokio::test]
+async fn a_product_is_saved_when_its_stock_is_no_longer_counted() {
+    let simulator = open("woocommerce").await;
+    let ids = added(&simulator, 1).remove(0);
+    let path = format!("products/{}", ids.product);
+    let (_, counted) = get(&simulator, &path).await;
+    // Times are of whole seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let shop = simulator.shop();
+    shop.stop_stocking(&ids.item, &shop.locations()[0]).unwrap();
+    let (_, uncounted) = get(&simulator, &path).await;
+    assert_eq!((&uncounted["manage_stock"], &uncounted["stock_quantity"]), (&json!(false), &Value::Null));
+    let saved = |shown: &Value| shown["date_modified_gmt"].as_str().unwrap().to_owned();
+    assert!(saved(&uncounted) > saved(&counted), "{uncounted}");
+}
