@@ -23,7 +23,10 @@ pub(crate) struct CallerBody {
 }
 
 /// Returns the sender of the request, with its role.
-#[utoipa::path(get, path = "/v1/caller", tag = "caller", operation_id = "showCaller", responses((status = 200, body = CallerBody), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/caller", tag = "caller", operation_id = "showCaller",
+    responses((status = 200, body = CallerBody), Refusals),
+)]
 pub(crate) async fn show(access: Access) -> Json<CallerBody> {
     let caller = access.caller();
     Json(CallerBody {

@@ -125,7 +125,11 @@ pub(crate) struct AnswerBody {
 }
 
 /// Lists conflicts of a store, the latest first.
-#[utoipa::path(get, path = "/v1/stores/{store}/conflicts", tag = "conflicts", operation_id = "listConflicts", params(("store" = inline(Token), Path, description = "The store's id."), ConflictQuery), responses((status = 200, body = Page<ConflictBody>), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/stores/{store}/conflicts", tag = "conflicts", operation_id = "listConflicts",
+    params(("store" = inline(Token), Path, description = "The store's id."), ConflictQuery),
+    responses((status = 200, body = Page<ConflictBody>), Refusals),
+)]
 pub(crate) async fn list(
     access: Access,
     store: Path<StoreId>,
@@ -149,13 +153,26 @@ pub(crate) async fn list(
 }
 
 /// Returns a conflict.
-#[utoipa::path(get, path = "/v1/conflicts/{conflict}", tag = "conflicts", operation_id = "showConflict", params(("conflict" = i64, Path, description = "The conflict's number.")), responses((status = 200, body = ConflictBody), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/conflicts/{conflict}", tag = "conflicts", operation_id = "showConflict",
+    params(("conflict" = i64, Path, description = "The conflict's number.")),
+    responses((status = 200, body = ConflictBody), Refusals),
+)]
 pub(crate) async fn show(access: Access, conflict: Path<i64>) -> Result<Json<ConflictBody>, Problem> {
     Ok(Json(access.conflict(Permission::ReadRecord, conflict.0).await?.into()))
 }
 
 /// Resolves a conflict. A first contact takes effect in the store's order, like any event.
-#[utoipa::path(post, path = "/v1/conflicts/{conflict}/resolve", tag = "conflicts", operation_id = "resolveConflict", params(("conflict" = i64, Path, description = "The conflict's number.")), request_body = AnswerBody, responses((status = 200, body = OutcomeBody), (status = 202, body = OutcomeBody, description = "It was accepted, and takes effect later."), WriteRefusals))]
+#[utoipa::path(
+    post, path = "/v1/conflicts/{conflict}/resolve", tag = "conflicts", operation_id = "resolveConflict",
+    params(("conflict" = i64, Path, description = "The conflict's number.")),
+    request_body = AnswerBody,
+    responses(
+        (status = 200, body = OutcomeBody),
+        (status = 202, body = OutcomeBody, description = "It was accepted, and takes effect later."),
+        WriteRefusals,
+    ),
+)]
 pub(crate) async fn resolve(
     access: Access,
     conflict: Path<i64>,

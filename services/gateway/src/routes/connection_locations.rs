@@ -44,7 +44,11 @@ pub(crate) struct NewLinkBody {
 }
 
 /// Returns the locations of a connection's platform that are linked or ignored.
-#[utoipa::path(get, path = "/v1/connections/{connection}/locations", tag = "connections", operation_id = "listConnectionLocations", params(("connection" = inline(Token), Path, description = "The connection's id.")), responses((status = 200, body = LocationsBody), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/connections/{connection}/locations", tag = "connections", operation_id = "listConnectionLocations",
+    params(("connection" = inline(Token), Path, description = "The connection's id.")),
+    responses((status = 200, body = LocationsBody), Refusals),
+)]
 pub(crate) async fn list(
     access: Access,
     connection: Path<ConnectionId>,
@@ -60,7 +64,19 @@ pub(crate) async fn list(
 }
 
 /// Links a location of the platform to one of the store's, in the store's order. Its items are read there.
-#[utoipa::path(put, path = "/v1/connections/{connection}/locations/{external}", tag = "connections", operation_id = "linkLocation", params(("connection" = inline(Token), Path, description = "The connection's id."), ("external" = inline(External), Path, description = "The platform's id of the location.")), request_body = NewLinkBody, responses((status = 200, body = OutcomeBody), (status = 202, body = OutcomeBody, description = "It was accepted, and takes effect later."), WriteRefusals))]
+#[utoipa::path(
+    put, path = "/v1/connections/{connection}/locations/{external}", tag = "connections", operation_id = "linkLocation",
+    params(
+        ("connection" = inline(Token), Path, description = "The connection's id."),
+        ("external" = inline(External), Path, description = "The platform's id of the location."),
+    ),
+    request_body = NewLinkBody,
+    responses(
+        (status = 200, body = OutcomeBody),
+        (status = 202, body = OutcomeBody, description = "It was accepted, and takes effect later."),
+        WriteRefusals,
+    ),
+)]
 pub(crate) async fn link(
     access: Access,
     Path((connection, external)): Path<(ConnectionId, ExternalId)>,
@@ -87,7 +103,14 @@ pub(crate) async fn link(
 }
 
 /// Ignores a location of the platform: what is reported of it is filtered, and no conflict is opened.
-#[utoipa::path(put, path = "/v1/connections/{connection}/ignored-locations/{external}", tag = "connections", operation_id = "ignoreLocation", params(("connection" = inline(Token), Path, description = "The connection's id."), ("external" = inline(External), Path, description = "The platform's id of the location.")), responses((status = 204), WriteRefusals))]
+#[utoipa::path(
+    put, path = "/v1/connections/{connection}/ignored-locations/{external}", tag = "connections", operation_id = "ignoreLocation",
+    params(
+        ("connection" = inline(Token), Path, description = "The connection's id."),
+        ("external" = inline(External), Path, description = "The platform's id of the location."),
+    ),
+    responses((status = 204), WriteRefusals),
+)]
 pub(crate) async fn ignore(
     access: Access,
     path: Path<(ConnectionId, ExternalId)>,
@@ -96,7 +119,14 @@ pub(crate) async fn ignore(
 }
 
 /// Stops ignoring a location of the platform.
-#[utoipa::path(delete, path = "/v1/connections/{connection}/ignored-locations/{external}", tag = "connections", operation_id = "heedLocation", params(("connection" = inline(Token), Path, description = "The connection's id."), ("external" = inline(External), Path, description = "The platform's id of the location.")), responses((status = 204), WriteRefusals))]
+#[utoipa::path(
+    delete, path = "/v1/connections/{connection}/ignored-locations/{external}", tag = "connections", operation_id = "heedLocation",
+    params(
+        ("connection" = inline(Token), Path, description = "The connection's id."),
+        ("external" = inline(External), Path, description = "The platform's id of the location."),
+    ),
+    responses((status = 204), WriteRefusals),
+)]
 pub(crate) async fn heed(
     access: Access,
     path: Path<(ConnectionId, ExternalId)>,

@@ -58,7 +58,11 @@ impl From<ConnectionState> for StateBody {
 }
 
 /// Returns the state of a connection.
-#[utoipa::path(get, path = "/v1/connections/{connection}/state", tag = "connections", operation_id = "showConnectionState", params(("connection" = inline(Token), Path, description = "The connection's id.")), responses((status = 200, body = StateBody), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/connections/{connection}/state", tag = "connections", operation_id = "showConnectionState",
+    params(("connection" = inline(Token), Path, description = "The connection's id.")),
+    responses((status = 200, body = StateBody), Refusals),
+)]
 pub(crate) async fn show(access: Access, connection: Path<ConnectionId>) -> Result<Json<StateBody>, Problem> {
     access.connection(Permission::ReadConnections, &connection.0).await?;
     let state = access.gateway().store.connection_state(&connection.0).await?;
@@ -67,13 +71,21 @@ pub(crate) async fn show(access: Access, connection: Path<ConnectionId>) -> Resu
 }
 
 /// Pauses a connection: its platform isn't called until it is resumed. What it reports is still accepted.
-#[utoipa::path(post, path = "/v1/connections/{connection}/pause", tag = "connections", operation_id = "pauseConnection", params(("connection" = inline(Token), Path, description = "The connection's id.")), responses((status = 204), WriteRefusals))]
+#[utoipa::path(
+    post, path = "/v1/connections/{connection}/pause", tag = "connections", operation_id = "pauseConnection",
+    params(("connection" = inline(Token), Path, description = "The connection's id.")),
+    responses((status = 204), WriteRefusals),
+)]
 pub(crate) async fn pause(access: Access, connection: Path<ConnectionId>) -> Result<StatusCode, Problem> {
     enable(&access, &connection.0, false).await
 }
 
 /// Resumes a connection: what was missed is fetched, and every value that differs is written.
-#[utoipa::path(post, path = "/v1/connections/{connection}/resume", tag = "connections", operation_id = "resumeConnection", params(("connection" = inline(Token), Path, description = "The connection's id.")), responses((status = 204), WriteRefusals))]
+#[utoipa::path(
+    post, path = "/v1/connections/{connection}/resume", tag = "connections", operation_id = "resumeConnection",
+    params(("connection" = inline(Token), Path, description = "The connection's id.")),
+    responses((status = 204), WriteRefusals),
+)]
 pub(crate) async fn resume(access: Access, connection: Path<ConnectionId>) -> Result<StatusCode, Problem> {
     enable(&access, &connection.0, true).await
 }

@@ -238,7 +238,11 @@ pub(crate) struct ConnectionEditBody {
 }
 
 /// Lists a store's connections.
-#[utoipa::path(get, path = "/v1/stores/{store}/connections", tag = "connections", operation_id = "listConnections", params(("store" = inline(Token), Path, description = "The store's id."), PageQuery), responses((status = 200, body = Page<ConnectionBody>), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/stores/{store}/connections", tag = "connections", operation_id = "listConnections",
+    params(("store" = inline(Token), Path, description = "The store's id."), PageQuery),
+    responses((status = 200, body = Page<ConnectionBody>), Refusals),
+)]
 pub(crate) async fn list(
     access: Access,
     store: Path<StoreId>,
@@ -251,7 +255,12 @@ pub(crate) async fn list(
 }
 
 /// Creates a connection. It is read at once; nothing is written to it unless its rules say so.
-#[utoipa::path(post, path = "/v1/stores/{store}/connections", tag = "connections", operation_id = "createConnection", params(("store" = inline(Token), Path, description = "The store's id.")), request_body = NewConnectionBody, responses((status = 201, body = ConnectionBody, headers(("ETag" = String))), WriteRefusals))]
+#[utoipa::path(
+    post, path = "/v1/stores/{store}/connections", tag = "connections", operation_id = "createConnection",
+    params(("store" = inline(Token), Path, description = "The store's id.")),
+    request_body = NewConnectionBody,
+    responses((status = 201, body = ConnectionBody, headers(("ETag" = String))), WriteRefusals),
+)]
 pub(crate) async fn create(
     access: Access,
     store: Path<StoreId>,
@@ -271,7 +280,11 @@ pub(crate) async fn create(
 }
 
 /// Returns a connection.
-#[utoipa::path(get, path = "/v1/connections/{connection}", tag = "connections", operation_id = "showConnection", params(("connection" = inline(Token), Path, description = "The connection's id.")), responses((status = 200, body = ConnectionBody, headers(("ETag" = String))), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/connections/{connection}", tag = "connections", operation_id = "showConnection",
+    params(("connection" = inline(Token), Path, description = "The connection's id.")),
+    responses((status = 200, body = ConnectionBody, headers(("ETag" = String))), Refusals),
+)]
 pub(crate) async fn show(
     access: Access,
     connection: Path<ConnectionId>,
@@ -280,7 +293,15 @@ pub(crate) async fn show(
 }
 
 /// Changes a connection's settings. What its platform refused before is tried again.
-#[utoipa::path(patch, path = "/v1/connections/{connection}", tag = "connections", operation_id = "changeConnection", params(("connection" = inline(Token), Path, description = "The connection's id."), ("If-Match" = inline(Revision), Header, description = "The `ETag` of the settings that the edit was made from, or `*`.")), request_body = ConnectionEditBody, responses((status = 200, body = ConnectionBody, headers(("ETag" = String))), WriteRefusals))]
+#[utoipa::path(
+    patch, path = "/v1/connections/{connection}", tag = "connections", operation_id = "changeConnection",
+    params(
+        ("connection" = inline(Token), Path, description = "The connection's id."),
+        ("If-Match" = inline(Revision), Header, description = "The `ETag` of the settings that the edit was made from, or `*`."),
+    ),
+    request_body = ConnectionEditBody,
+    responses((status = 200, body = ConnectionBody, headers(("ETag" = String))), WriteRefusals),
+)]
 pub(crate) async fn change(
     access: Access,
     connection: Path<ConnectionId>,

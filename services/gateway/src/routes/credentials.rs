@@ -43,7 +43,12 @@ pub(crate) struct NewSecretBody {
 }
 
 /// Replaces a connection's access token. A connection that needed it makes calls again.
-#[utoipa::path(put, path = "/v1/connections/{connection}/token", tag = "connections", operation_id = "replaceToken", params(("connection" = inline(Token), Path, description = "The connection's id.")), request_body = NewTokenBody, responses((status = 204), WriteRefusals))]
+#[utoipa::path(
+    put, path = "/v1/connections/{connection}/token", tag = "connections", operation_id = "replaceToken",
+    params(("connection" = inline(Token), Path, description = "The connection's id.")),
+    request_body = NewTokenBody,
+    responses((status = 204), WriteRefusals),
+)]
 pub(crate) async fn replace(
     access: Access,
     connection: Path<ConnectionId>,
@@ -55,7 +60,12 @@ pub(crate) async fn replace(
 }
 
 /// Rotates the secret that signs a connection's webhooks.
-#[utoipa::path(put, path = "/v1/connections/{connection}/secret", tag = "connections", operation_id = "rotateSecret", params(("connection" = inline(Token), Path, description = "The connection's id.")), request_body = NewSecretBody, responses((status = 204), WriteRefusals))]
+#[utoipa::path(
+    put, path = "/v1/connections/{connection}/secret", tag = "connections", operation_id = "rotateSecret",
+    params(("connection" = inline(Token), Path, description = "The connection's id.")),
+    request_body = NewSecretBody,
+    responses((status = 204), WriteRefusals),
+)]
 pub(crate) async fn rotate(
     access: Access,
     connection: Path<ConnectionId>,

@@ -146,7 +146,11 @@ pub(crate) struct IssuedKeyBody {
 }
 
 /// Lists the tenant's keys, revoked and expired ones included; those of all tenants if the request names none.
-#[utoipa::path(get, path = "/v1/keys", tag = "keys", operation_id = "listKeys", params(PageQuery), responses((status = 200, body = Page<KeyBody>), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/keys", tag = "keys", operation_id = "listKeys",
+    params(PageQuery),
+    responses((status = 200, body = Page<KeyBody>), Refusals),
+)]
 pub(crate) async fn list(access: Access, page: Query<PageQuery>) -> Result<Json<Page<KeyBody>>, Problem> {
     let asked = page.0.read()?;
     let keys = match access.caller().about {
@@ -157,7 +161,11 @@ pub(crate) async fn list(access: Access, page: Query<PageQuery>) -> Result<Json<
 }
 
 /// Issues a key. The response has its text, which isn't kept: the request takes no `Idempotency-Key`.
-#[utoipa::path(post, path = "/v1/keys", tag = "keys", operation_id = "issueKey", request_body = NewKeyBody, responses((status = 201, body = IssuedKeyBody), WriteRefusals))]
+#[utoipa::path(
+    post, path = "/v1/keys", tag = "keys", operation_id = "issueKey",
+    request_body = NewKeyBody,
+    responses((status = 201, body = IssuedKeyBody), WriteRefusals),
+)]
 pub(crate) async fn issue(
     access: Access,
     ids: NewIds,
@@ -234,7 +242,11 @@ async fn scope(access: &Access, role: Role, store: Option<&str>) -> Result<Scope
 }
 
 /// Revokes a key: requests with it are refused from now on.
-#[utoipa::path(delete, path = "/v1/keys/{key}", tag = "keys", operation_id = "revokeKey", params(("key" = inline(KeyId), Path, description = "The key's id.")), responses((status = 204), Refusals))]
+#[utoipa::path(
+    delete, path = "/v1/keys/{key}", tag = "keys", operation_id = "revokeKey",
+    params(("key" = inline(KeyId), Path, description = "The key's id.")),
+    responses((status = 204), Refusals),
+)]
 pub(crate) async fn revoke(access: Access, key: Path<String>) -> Result<StatusCode, Problem> {
     access.need(Permission::WriteKeys)?;
     let missing = || Problem::not_found("key", &key.0);

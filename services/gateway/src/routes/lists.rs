@@ -113,7 +113,11 @@ impl From<CollectionRow> for ListBody {
 }
 
 /// Returns the lists of a connection's platform, with their reads.
-#[utoipa::path(get, path = "/v1/connections/{connection}/lists", tag = "lists", operation_id = "showLists", params(("connection" = inline(Token), Path, description = "The connection's id.")), responses((status = 200, body = ListsBody), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/connections/{connection}/lists", tag = "lists", operation_id = "showLists",
+    params(("connection" = inline(Token), Path, description = "The connection's id.")),
+    responses((status = 200, body = ListsBody), Refusals),
+)]
 pub(crate) async fn list(access: Access, connection: Path<ConnectionId>) -> Result<Json<ListsBody>, Problem> {
     access.connection(Permission::ReadConnections, &connection.0).await?;
     let rows = access.gateway().store.collections(&connection.0).await?;
@@ -121,7 +125,15 @@ pub(crate) async fn list(access: Access, connection: Path<ConnectionId>) -> Resu
 }
 
 /// Requests a read of a list. It begins as soon as the connection's budget of calls permits.
-#[utoipa::path(post, path = "/v1/connections/{connection}/lists/{list}/read", tag = "lists", operation_id = "readList", params(("connection" = inline(Token), Path, description = "The connection's id."), ("list" = inline(Token), Path, description = "The list's name.")), request_body = NewReadBody, responses((status = 202), WriteRefusals))]
+#[utoipa::path(
+    post, path = "/v1/connections/{connection}/lists/{list}/read", tag = "lists", operation_id = "readList",
+    params(
+        ("connection" = inline(Token), Path, description = "The connection's id."),
+        ("list" = inline(Token), Path, description = "The list's name."),
+    ),
+    request_body = NewReadBody,
+    responses((status = 202), WriteRefusals),
+)]
 pub(crate) async fn read(
     access: Access,
     Path((connection, list)): Path<(ConnectionId, String)>,

@@ -62,7 +62,11 @@ impl From<LocationRow> for Revised<LocationBody> {
 }
 
 /// Lists a store's locations.
-#[utoipa::path(get, path = "/v1/stores/{store}/locations", tag = "locations", operation_id = "listLocations", params(("store" = inline(Token), Path, description = "The store's id."), PageQuery), responses((status = 200, body = Page<LocationBody>), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/stores/{store}/locations", tag = "locations", operation_id = "listLocations",
+    params(("store" = inline(Token), Path, description = "The store's id."), PageQuery),
+    responses((status = 200, body = Page<LocationBody>), Refusals),
+)]
 pub(crate) async fn list(
     access: Access,
     store: Path<StoreId>,
@@ -75,7 +79,12 @@ pub(crate) async fn list(
 }
 
 /// Creates a location of a store.
-#[utoipa::path(post, path = "/v1/stores/{store}/locations", tag = "locations", operation_id = "createLocation", params(("store" = inline(Token), Path, description = "The store's id.")), request_body = NewLocationBody, responses((status = 201, body = LocationBody, headers(("ETag" = String))), WriteRefusals))]
+#[utoipa::path(
+    post, path = "/v1/stores/{store}/locations", tag = "locations", operation_id = "createLocation",
+    params(("store" = inline(Token), Path, description = "The store's id.")),
+    request_body = NewLocationBody,
+    responses((status = 201, body = LocationBody, headers(("ETag" = String))), WriteRefusals),
+)]
 pub(crate) async fn create(
     access: Access,
     store: Path<StoreId>,
@@ -97,7 +106,11 @@ pub(crate) async fn create(
 }
 
 /// Returns a location.
-#[utoipa::path(get, path = "/v1/locations/{location}", tag = "locations", operation_id = "showLocation", params(("location" = inline(Token), Path, description = "The location's id.")), responses((status = 200, body = LocationBody, headers(("ETag" = String))), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/locations/{location}", tag = "locations", operation_id = "showLocation",
+    params(("location" = inline(Token), Path, description = "The location's id.")),
+    responses((status = 200, body = LocationBody, headers(("ETag" = String))), Refusals),
+)]
 pub(crate) async fn show(
     access: Access,
     location: Path<LocationId>,
@@ -106,7 +119,15 @@ pub(crate) async fn show(
 }
 
 /// Renames a location.
-#[utoipa::path(patch, path = "/v1/locations/{location}", tag = "locations", operation_id = "changeLocation", params(("location" = inline(Token), Path, description = "The location's id."), ("If-Match" = inline(Revision), Header, description = "The `ETag` of the settings that the edit was made from, or `*`.")), request_body = LocationEditBody, responses((status = 200, body = LocationBody, headers(("ETag" = String))), WriteRefusals))]
+#[utoipa::path(
+    patch, path = "/v1/locations/{location}", tag = "locations", operation_id = "changeLocation",
+    params(
+        ("location" = inline(Token), Path, description = "The location's id."),
+        ("If-Match" = inline(Revision), Header, description = "The `ETag` of the settings that the edit was made from, or `*`."),
+    ),
+    request_body = LocationEditBody,
+    responses((status = 200, body = LocationBody, headers(("ETag" = String))), WriteRefusals),
+)]
 pub(crate) async fn change(
     access: Access,
     location: Path<LocationId>,

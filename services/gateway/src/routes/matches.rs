@@ -124,7 +124,11 @@ pub(crate) struct ReasonBody {
 }
 
 /// Lists matches of a store, the latest first.
-#[utoipa::path(get, path = "/v1/stores/{store}/matches", tag = "matches", operation_id = "listMatches", params(("store" = inline(Token), Path, description = "The store's id."), MatchQuery), responses((status = 200, body = Page<MatchBody>), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/stores/{store}/matches", tag = "matches", operation_id = "listMatches",
+    params(("store" = inline(Token), Path, description = "The store's id."), MatchQuery),
+    responses((status = 200, body = Page<MatchBody>), Refusals),
+)]
 pub(crate) async fn list(
     access: Access,
     store: Path<StoreId>,
@@ -147,13 +151,25 @@ pub(crate) async fn list(
 }
 
 /// Returns a match.
-#[utoipa::path(get, path = "/v1/matches/{match}", tag = "matches", operation_id = "showMatch", params(("match" = i64, Path, description = "The match's number.")), responses((status = 200, body = MatchBody), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/matches/{match}", tag = "matches", operation_id = "showMatch",
+    params(("match" = i64, Path, description = "The match's number.")),
+    responses((status = 200, body = MatchBody), Refusals),
+)]
 pub(crate) async fn show(access: Access, number: Path<i64>) -> Result<Json<MatchBody>, Problem> {
     Ok(Json(access.find_match(Permission::ReadRecord, number.0).await?.into()))
 }
 
 /// Accepts a match: the item is linked to the variant, in the store's order.
-#[utoipa::path(post, path = "/v1/matches/{match}/accept", tag = "matches", operation_id = "acceptMatch", params(("match" = i64, Path, description = "The match's number.")), responses((status = 200, body = OutcomeBody), (status = 202, body = OutcomeBody, description = "It was accepted, and takes effect later."), WriteRefusals))]
+#[utoipa::path(
+    post, path = "/v1/matches/{match}/accept", tag = "matches", operation_id = "acceptMatch",
+    params(("match" = i64, Path, description = "The match's number.")),
+    responses(
+        (status = 200, body = OutcomeBody),
+        (status = 202, body = OutcomeBody, description = "It was accepted, and takes effect later."),
+        WriteRefusals,
+    ),
+)]
 pub(crate) async fn accept(
     access: Access,
     number: Path<i64>,
@@ -164,7 +180,12 @@ pub(crate) async fn accept(
 }
 
 /// Rejects a match: it isn't proposed again.
-#[utoipa::path(post, path = "/v1/matches/{match}/reject", tag = "matches", operation_id = "rejectMatch", params(("match" = i64, Path, description = "The match's number.")), request_body = ReasonBody, responses((status = 200, body = OutcomeBody), WriteRefusals))]
+#[utoipa::path(
+    post, path = "/v1/matches/{match}/reject", tag = "matches", operation_id = "rejectMatch",
+    params(("match" = i64, Path, description = "The match's number.")),
+    request_body = ReasonBody,
+    responses((status = 200, body = OutcomeBody), WriteRefusals),
+)]
 pub(crate) async fn reject(
     access: Access,
     number: Path<i64>,
@@ -177,7 +198,16 @@ pub(crate) async fn reject(
 }
 
 /// Undoes a match: the item is linked to nothing else, and the two aren't matched again without a person.
-#[utoipa::path(post, path = "/v1/matches/{match}/undo", tag = "matches", operation_id = "undoMatch", params(("match" = i64, Path, description = "The match's number.")), request_body = ReasonBody, responses((status = 200, body = OutcomeBody), (status = 202, body = OutcomeBody, description = "It was accepted, and takes effect later."), WriteRefusals))]
+#[utoipa::path(
+    post, path = "/v1/matches/{match}/undo", tag = "matches", operation_id = "undoMatch",
+    params(("match" = i64, Path, description = "The match's number.")),
+    request_body = ReasonBody,
+    responses(
+        (status = 200, body = OutcomeBody),
+        (status = 202, body = OutcomeBody, description = "It was accepted, and takes effect later."),
+        WriteRefusals,
+    ),
+)]
 pub(crate) async fn undo(
     access: Access,
     number: Path<i64>,

@@ -33,7 +33,10 @@ pub(crate) struct PlatformsBody {
 }
 
 /// Lists the platforms, by what they can do.
-#[utoipa::path(get, path = "/v1/platforms", tag = "platforms", operation_id = "listPlatforms", responses((status = 200, body = PlatformsBody), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/platforms", tag = "platforms", operation_id = "listPlatforms",
+    responses((status = 200, body = PlatformsBody), Refusals),
+)]
 pub(crate) async fn list(access: Access) -> Result<Json<PlatformsBody>, Problem> {
     access.need(Permission::ReadStores)?;
     Ok(Json(PlatformsBody { items: platforms::all().iter().map(|platform| described(*platform)).collect() }))

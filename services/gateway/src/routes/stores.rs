@@ -85,7 +85,11 @@ impl From<StoreRow> for Revised<StoreBody> {
 }
 
 /// Lists the tenant's stores.
-#[utoipa::path(get, path = "/v1/stores", tag = "stores", operation_id = "listStores", params(PageQuery), responses((status = 200, body = Page<StoreBody>), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/stores", tag = "stores", operation_id = "listStores",
+    params(PageQuery),
+    responses((status = 200, body = Page<StoreBody>), Refusals),
+)]
 pub(crate) async fn list(access: Access, page: Query<PageQuery>) -> Result<Json<Page<StoreBody>>, Problem> {
     let tenancy = access.tenancy(Permission::ReadStores).await?;
     let asked = page.0.read()?;
@@ -99,7 +103,11 @@ pub(crate) async fn list(access: Access, page: Query<PageQuery>) -> Result<Json<
 }
 
 /// Creates a store.
-#[utoipa::path(post, path = "/v1/stores", tag = "stores", operation_id = "createStore", request_body = NewStoreBody, responses((status = 201, body = StoreBody, headers(("ETag" = String))), WriteRefusals))]
+#[utoipa::path(
+    post, path = "/v1/stores", tag = "stores", operation_id = "createStore",
+    request_body = NewStoreBody,
+    responses((status = 201, body = StoreBody, headers(("ETag" = String))), WriteRefusals),
+)]
 pub(crate) async fn create(
     access: Access,
     ids: NewIds,
@@ -124,13 +132,25 @@ pub(crate) async fn create(
 }
 
 /// Returns a store.
-#[utoipa::path(get, path = "/v1/stores/{store}", tag = "stores", operation_id = "showStore", params(("store" = inline(Token), Path, description = "The store's id.")), responses((status = 200, body = StoreBody, headers(("ETag" = String))), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/stores/{store}", tag = "stores", operation_id = "showStore",
+    params(("store" = inline(Token), Path, description = "The store's id.")),
+    responses((status = 200, body = StoreBody, headers(("ETag" = String))), Refusals),
+)]
 pub(crate) async fn show(access: Access, store: Path<StoreId>) -> Result<Revised<StoreBody>, Problem> {
     Ok(access.store(Permission::ReadStores, &store.0).await?.row.into())
 }
 
 /// Changes a store's settings.
-#[utoipa::path(patch, path = "/v1/stores/{store}", tag = "stores", operation_id = "changeStore", params(("store" = inline(Token), Path, description = "The store's id."), ("If-Match" = inline(Revision), Header, description = "The `ETag` of the settings that the edit was made from, or `*`.")), request_body = StoreEditBody, responses((status = 200, body = StoreBody, headers(("ETag" = String))), WriteRefusals))]
+#[utoipa::path(
+    patch, path = "/v1/stores/{store}", tag = "stores", operation_id = "changeStore",
+    params(
+        ("store" = inline(Token), Path, description = "The store's id."),
+        ("If-Match" = inline(Revision), Header, description = "The `ETag` of the settings that the edit was made from, or `*`."),
+    ),
+    request_body = StoreEditBody,
+    responses((status = 200, body = StoreBody, headers(("ETag" = String))), WriteRefusals),
+)]
 pub(crate) async fn change(
     access: Access,
     store: Path<StoreId>,

@@ -35,7 +35,11 @@ pub(crate) struct NewTenantBody {
 }
 
 /// Lists the tenants.
-#[utoipa::path(get, path = "/v1/tenants", tag = "tenants", operation_id = "listTenants", params(PageQuery), responses((status = 200, body = Page<TenantBody>), Refusals))]
+#[utoipa::path(
+    get, path = "/v1/tenants", tag = "tenants", operation_id = "listTenants",
+    params(PageQuery),
+    responses((status = 200, body = Page<TenantBody>), Refusals),
+)]
 pub(crate) async fn list(access: Access, page: Query<PageQuery>) -> Result<Json<Page<TenantBody>>, Problem> {
     let store = access.all_tenants(Permission::ReadTenants)?;
     let asked = page.0.read()?;
@@ -44,7 +48,11 @@ pub(crate) async fn list(access: Access, page: Query<PageQuery>) -> Result<Json<
 }
 
 /// Creates a tenant; one that exists stays as it is.
-#[utoipa::path(post, path = "/v1/tenants", tag = "tenants", operation_id = "createTenant", request_body = NewTenantBody, responses((status = 201, body = TenantBody), WriteRefusals))]
+#[utoipa::path(
+    post, path = "/v1/tenants", tag = "tenants", operation_id = "createTenant",
+    request_body = NewTenantBody,
+    responses((status = 201, body = TenantBody), WriteRefusals),
+)]
 pub(crate) async fn create(
     access: Access,
     ids: NewIds,
