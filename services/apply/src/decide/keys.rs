@@ -338,6 +338,11 @@ fn instruction_keys(
         }
         Instruction::Adopt { item, location, .. } => {
             level(event, item, location.clone(), view, candidates, asked, keys);
+            // A count makes unproven zeros of others first contacts again, also if its own mirror is past its first.
+            let key =
+                LevelKey { connection: connection.clone(), item: item.clone(), location: location.clone() };
+            let counted = view.facts.mirrors.levels.get(&key).and_then(|mirror| mirror.variant.clone());
+            keys.contacts.extend(counted.map(|variant| (variant, location.clone())));
         }
         Instruction::Baseline(_) => {
             keys.waiting.insert(connection.clone());

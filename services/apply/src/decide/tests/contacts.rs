@@ -156,6 +156,33 @@ fn an_answer_to_a_first_contact_ends_its_conflict_and_the_rule_answers_all_that_
     }
 }
 
+#[test]
+fn a_persons_count_asks_again_about_an_unproven_zero_of_another_connection_however_batches_fall() {
+    let adopt = |from, number, side| {
+        let instruction = model::Instruction::Adopt { item: external("item"), location: location(), side };
+        event(from, number, None, Payload::Instruction { external: external(from), instruction })
+    };
+    let events = [
+        counted("a", 10, Some(10)),
+        counted("b", 11, Some(0)),
+        adopt("b", 12, model::Side::Store),
+        adopt("a", 13, model::Side::Platform),
+    ];
+    let committed = |batches: &[&[Event]]| {
+        let mut record = Record::of(with_rule(linked(), BaselineRule::Ask));
+        for batch in batches {
+            record.commit(batch.to_vec());
+        }
+        let open: Vec<_> = record.conflicts.iter().map(|it| (it.kind, it.connection.clone())).collect();
+        (open, record.tables.mirrors.levels[&key("b")].gate, record.level(&location()))
+    };
+    let together = committed(&[&events]);
+    let asked = vec![(ConflictKind::FirstContact, connection("b"))];
+    assert_eq!(together, (asked, Gate::Asked, Some(Quantity::pieces(10))));
+    let one_by_one: Vec<&[Event]> = events.chunks(1).collect();
+    assert_eq!(committed(&one_by_one), together);
+}
+
 /// The instruction `instruction` about `b`.
 pub(super) fn instructed(number: u64, instruction: model::Instruction) -> Event {
     event("b", number, None, Payload::Instruction { external: external("b"), instruction })
