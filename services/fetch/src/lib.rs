@@ -47,6 +47,9 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const STAGE: &str = "fetch";
 /// Upper limit of unread change notices per connection; beyond it, the connection acts as if everything had changed.
 const CHANGES_MAX: usize = 256;
+/// Upper limit of partitions whose variants are compared at once: each keeps a connection to the database busy, and all other
+/// work of the process needs some of the few that it has.
+const COMPARISONS_AT_ONCE: usize = 1;
 /// Upper limit of pages of lists that the process holds at once: each may take some megabytes.
 const PAGES_AT_ONCE: usize = 8;
 
@@ -93,6 +96,7 @@ pub async fn serve(
     let match_measure = matches::MatchMeasure::new(&service.metrics)
         .map_err(|error| Fault::new("metrics of matches", error))?;
     let pages = tokio::sync::Semaphore::new(PAGES_AT_ONCE);
+    let comparisons = tokio::sync::Semaphore::new(COMPARISONS_AT_ONCE);
     let shared = Arc::new(shared::Shared {
         service: service.clone(),
         alerts,
@@ -102,6 +106,7 @@ pub async fn serve(
         changes,
         reads,
         pages,
+        comparisons,
         measure,
         matching,
         match_measure,

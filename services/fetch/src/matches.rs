@@ -60,7 +60,11 @@ impl Shared {
         let every = Duration::from_secs(self.matching.every_seconds.max(1));
         let mut backoff = Backoff::default();
         loop {
-            let pause = match self.match_stores(partition).await {
+            // Never closed: an error would only let it go on.
+            let permit = self.comparisons.acquire().await;
+            let matched = self.match_stores(partition).await;
+            drop(permit);
+            let pause = match matched {
                 Ok(has_more) => {
                     backoff.reset();
                     if has_more { PAUSE_BETWEEN } else { every }

@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) reads: Schedules,
     /// A permit for each page of a list that may be held at once.
     pub(crate) pages: Semaphore,
+    /// A permit for each partition whose variants may be compared at once.
+    pub(crate) comparisons: Semaphore,
     pub(crate) measure: Measure,
     pub(crate) matching: Matching,
     pub(crate) match_measure: MatchMeasure,
