@@ -55,7 +55,6 @@ pub(crate) fn read(row: &PgRow, vault: &Vault) -> Result<Connection, StoreError>
     let connection: ConnectionId = id(row, "id")?;
     let credentials = open(vault, &tenant, &connection, &sealed(row)?)?;
     let code: Option<&str> = row.try_get("currency")?;
-    let requests: Option<i32> = row.try_get("requests_per_minute")?;
     let ignored: Vec<String> = row.try_get("ignored_locations")?;
     let ignored = ignored.into_iter().map(ExternalId::try_from).collect::<Result<_, _>>();
     Ok(Connection {
@@ -69,9 +68,7 @@ pub(crate) fn read(row: &PgRow, vault: &Vault) -> Result<Connection, StoreError>
         secrets: credentials.secrets,
         notification_url: row.try_get("notification_url")?,
         default_location: id_or_null(row, "default_location")?,
-        requests_per_minute: requests
-            .map(|count| u32::try_from(count).map_err(|_| unreadable("requests_per_minute")))
-            .transpose()?,
+        requests_per_minute: requests_per_minute(row)?,
         rules: row.try_get::<Json<Rules>, _>("rules")?.0,
         health: health(row, "health")?,
         health_reason: row.try_get("health_reason")?,
@@ -83,6 +80,12 @@ pub(crate) fn read(row: &PgRow, vault: &Vault) -> Result<Connection, StoreError>
         tenant,
         id: connection,
     })
+}
+
+/// Reads the column `requests_per_minute`.
+pub(crate) fn requests_per_minute(row: &PgRow) -> Result<Option<u32>, StoreError> {
+    let count: Option<i32> = row.try_get("requests_per_minute")?;
+    count.map(|count| u32::try_from(count).map_err(|_| unreadable("requests_per_minute"))).transpose()
 }
 
 /// Reads the columns `credentials` and `key_id`.

@@ -3,7 +3,8 @@
 use super::{Edited, Part, Tenancy};
 use crate::{
     Connection, Health, LISTED_ROWS, StoreError,
-    columns::{baseline_rule, health, id, id_or_null, time, time_or_null, unreadable},
+    columns::{baseline_rule, health, id, id_or_null, time, time_or_null},
+    connections::requests_per_minute,
     statement::{query, statements},
 };
 use model::{BaselineRule, ConnectionId, ExternalId, LocationId, Origin, Rules, StoreId, Timestamp};
@@ -109,7 +110,6 @@ impl Tenancy {
 }
 
 fn read(row: &PgRow) -> Result<ConnectionSettings, StoreError> {
-    let requests: Option<i32> = row.try_get("requests_per_minute")?;
     Ok(ConnectionSettings {
         origin: Origin {
             tenant: id(row, "tenant")?,
@@ -123,9 +123,7 @@ fn read(row: &PgRow) -> Result<ConnectionSettings, StoreError> {
         api_version: row.try_get("api_version")?,
         notification_url: row.try_get("notification_url")?,
         default_location: id_or_null(row, "default_location")?,
-        requests_per_minute: requests
-            .map(|count| u32::try_from(count).map_err(|_| unreadable("requests_per_minute")))
-            .transpose()?,
+        requests_per_minute: requests_per_minute(row)?,
         rules: row.try_get::<Json<Rules>, _>("rules")?.0,
         baseline: baseline_rule(row, "baseline")?,
         ignored_locations: row.try_get("ignored_locations")?,
